@@ -1,0 +1,9 @@
+"""The families that Supernaut brings: one file each, listed here."""
+
+from __future__ import annotations
+
+from search_spaces.library import vision_transformer
+
+FAMILIES = (vision_transformer.FAMILY,)
+
+__all__ = ["FAMILIES"]

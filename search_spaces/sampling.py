@@ -1,0 +1,51 @@
+"""The numbering of a space's architectures in lexicographic order, and uniform draws by it.
+
+Owns the bijection between 0 .. size - 1 and complete answers; the counts come from `counting.py`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from search_spaces.errors import SpaceError
+
+if TYPE_CHECKING:
+    import random
+
+    from search_spaces.counting import Answers, Frontier, State
+
+
+def answers_at(frontier: Frontier, index: int) -> Answers:
+    """The answers with this number: declared order first, then each choice's values from first to last."""
+    if not 0 <= index < frontier.total:
+        raise SpaceError(f"index {index} is outside this space; it runs from 0 to {frontier.total - 1}")
+    remaining = index
+    answers: list[int] = []
+    state: State = ()
+    for position in range(len(frontier.sizes)):
+        for answer in frontier.options(position, state):
+            completions = frontier.count(position, state, answer)
+            if remaining < completions:
+                break
+            remaining -= completions
+        answers.append(answer)
+        state = frontier.following(position, state, answer)
+    return tuple(answers)
+
+
+def index_of(frontier: Frontier, answers: Answers) -> int:
+    """The number of these answers; the inverse of `answers_at`."""
+    index = 0
+    state: State = ()
+    for position, given in enumerate(answers):
+        for answer in frontier.options(position, state):
+            if answer == given:
+                break
+            index += frontier.count(position, state, answer)
+        state = frontier.following(position, state, given)
+    return index
+
+
+def uniform_answers(frontier: Frontier, rng: random.Random) -> Answers:
+    """One of all complete answers, each with the same probability."""
+    return answers_at(frontier, rng.randrange(frontier.total))
