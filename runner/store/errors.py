@@ -1,0 +1,75 @@
+"""The errors of the store.  It owns no rule: who finds a mistake raises.
+
+StoreError (a RuntimeError)
+├── NotRecorded              a row that was asked for does not exist
+│   └── StudyNotFound        no study has this name, id or beginning of an id
+├── StudyExists              a study of that name is recorded already
+├── AmbiguousId              several studies begin with these characters
+├── InvalidRecord            (also a ValueError) what was to be recorded is not a fact: NaN, a negative time
+├── ImmutableValue           a measured value would be overwritten with another one
+├── IllegalTransition        no study or stage may go from that state to this one
+├── StaleTransition          the study or stage is no longer in the state that the caller expected
+├── NotADatabase             the file is no record of Supernaut, or it is damaged
+├── DatabaseTooNew           a newer version of Supernaut wrote it
+├── DatabaseTooOld           it must be migrated first
+├── MigrationFailed          the migration was rolled back
+└── StoreUnavailable         locked, disk full, unwritable
+"""
+
+from __future__ import annotations
+
+
+class StoreError(RuntimeError):
+    """The record could not be read or written."""
+
+
+class NotRecorded(StoreError):
+    """A row that was asked for does not exist."""
+
+
+class StudyNotFound(NotRecorded):
+    """No study has this name, id or beginning of an id."""
+
+
+class StudyExists(StoreError):
+    """A study of that name is recorded already."""
+
+
+class AmbiguousId(StoreError):
+    """Several studies have an id that begins with these characters."""
+
+
+class InvalidRecord(StoreError, ValueError):
+    """What was to be recorded is not a fact: a number that is not finite, a time without a zone."""
+
+
+class ImmutableValue(StoreError):
+    """A value that is no prediction would be overwritten with another one."""
+
+
+class IllegalTransition(StoreError):
+    """No study or stage may go from that state to this one."""
+
+
+class StaleTransition(StoreError):
+    """The study or stage is no longer in the state that the caller expected."""
+
+
+class NotADatabase(StoreError):
+    """The file is no record of Supernaut, or it is damaged."""
+
+
+class DatabaseTooNew(StoreError):
+    """A newer version of Supernaut wrote this database."""
+
+
+class DatabaseTooOld(StoreError):
+    """An older version of Supernaut wrote this database; it must be migrated first."""
+
+
+class MigrationFailed(StoreError):
+    """A migration left rows that point nowhere; it was rolled back."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be used now: locked, disk full, unwritable."""

@@ -1,0 +1,15 @@
+"""The record as one object.  It owns nothing of its own: each part says what it keeps true."""
+
+from __future__ import annotations
+
+from runner.store.artifacts import Artifacts
+from runner.store.devices import Devices
+from runner.store.evaluations import Evaluations
+from runner.store.studies import Studies
+
+
+class Repository(Studies, Evaluations, Devices, Artifacts):
+    """Reads and writes the record; made by `open_repository`, closed by `with` or `close()`.
+
+    Threads may share it.  A forked process must open its own.
+    """

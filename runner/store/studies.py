@@ -1,0 +1,206 @@
+"""Studies and their stages, from creation to deletion.  Which state follows which is in transitions.py."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, func, insert, select, update
+
+from runner.store.errors import InvalidRecord, NotRecorded, StaleTransition, StudyExists
+from runner.store.events import Events, append_event
+from runner.store.lookup import find_study, not_found, require_devices, require_study
+from runner.store.records import StageRecord, StudyRecord, check_integer, recordable
+from runner.store.tables import StageRow, StudyRow
+from runner.store.transitions import STAGE_TRANSITIONS, STUDY_TRANSITIONS, check_transition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from runner.store.records import StageState, StudyState
+
+
+class Studies(Events):
+    """Reads and writes studies and stages."""
+
+    def create_study(
+        self,
+        *,
+        name: str,
+        spec: str,
+        spec_digest: str,
+        seed: int,
+        device_id: str | None = None,
+        stages: Sequence[str] = (),
+    ) -> StudyRecord:
+        """Record a new study in state `created`, with its stages pending in this order."""
+        if not name:
+            raise InvalidRecord("a study needs a name")
+        check_integer("seed", seed)
+        time = self._time()
+        record = StudyRecord(
+            id=uuid.uuid4().hex,
+            name=name,
+            spec=spec,
+            spec_digest=spec_digest,
+            state="created",
+            reason=None,
+            seed=seed,
+            device_id=device_id,
+            created_at=time,
+            updated_at=time,
+            finished_at=None,
+        )
+        with self._writing() as connection:
+            taken = connection.execute(select(StudyRow).where(StudyRow.name == name)).first()
+            if taken is not None:
+                raise _exists(StudyRecord(**taken._mapping), spec_digest)
+            require_devices(connection, () if device_id is None else (device_id,))
+            connection.execute(insert(StudyRow).values(**asdict(record)))
+            _add_stages(connection, record.id, stages)
+            append_event(connection, record.id, "study.created", {"name": name}, time)
+        return record
+
+    def study(self, name_or_id_prefix: str) -> StudyRecord:
+        """The study of this name, else the only one whose id begins like this."""
+        with self._reading() as connection:
+            return find_study(connection, name_or_id_prefix)
+
+    def studies(self) -> tuple[StudyRecord, ...]:
+        """All studies, the oldest first."""
+        with self._reading() as connection:
+            rows = connection.execute(select(StudyRow).order_by(StudyRow.created_at, StudyRow.id))
+            return tuple(StudyRecord(**row._mapping) for row in rows)
+
+    def transition_study(
+        self, study_id: str, expected: StudyState, new: StudyState, reason: str | None = None
+    ) -> StudyRecord:
+        """Bring a study from one state to another, if it still is in the first."""
+        check_transition("study", STUDY_TRANSITIONS, expected, new)
+        time = self._time()
+        reason = None if reason is None else recordable(reason)
+        finished = time if new in ("complete", "failed") else None
+        with self._writing() as connection:
+            changed = connection.execute(
+                update(StudyRow)
+                .where(StudyRow.id == study_id, StudyRow.state == expected)
+                .values(state=new, reason=reason, updated_at=time, finished_at=finished)
+            )
+            row = connection.execute(select(StudyRow).where(StudyRow.id == study_id)).first()
+            if row is None:
+                raise not_found(connection, study_id)
+            record = StudyRecord(**row._mapping)
+            if changed.rowcount == 0:
+                raise _stale(f"the study {record.name!r}", record.state, expected, new)
+            append_event(connection, study_id, "study.state", {"from": expected, "to": new, "reason": reason}, time)
+        return record
+
+    def delete_study(self, study_id: str) -> None:
+        """Remove a study and every row about it, no file; a process that still runs it will find it gone."""
+        with self._writing() as connection:
+            require_study(connection, study_id)
+            connection.execute(delete(StudyRow).where(StudyRow.id == study_id))
+
+    def ensure_stages(self, study_id: str, names: Sequence[str]) -> tuple[StageRecord, ...]:
+        """Add those of these stages that the study lacks, pending, behind the others; return all of them."""
+        with self._writing() as connection:
+            require_study(connection, study_id)
+            _add_stages(connection, study_id, names)
+            return _stages(connection, study_id)
+
+    def stages(self, study_id: str) -> tuple[StageRecord, ...]:
+        """The stages of a study, in order."""
+        with self._reading() as connection:
+            require_study(connection, study_id)
+            return _stages(connection, study_id)
+
+    def transition_stage(
+        self,
+        study_id: str,
+        name: str,
+        expected: StageState,
+        new: StageState,
+        detail: Mapping[str, Any] | None = None,
+    ) -> StageRecord:
+        """Bring a stage from one state to another, if it still is in the first; `detail` replaces its own."""
+        check_transition("stage", STAGE_TRANSITIONS, expected, new)
+        time = self._time()
+        changes: dict[str, Any] = {
+            "state": new,
+            "finished_at": time if new in ("complete", "failed") else None,
+        }
+        if new == "running":
+            changes["started_at"] = time
+        if detail is not None:
+            changes["detail"] = detail
+        with self._writing() as connection:
+            record = _change_stage(connection, study_id, name, expected, changes)
+            connection.execute(update(StudyRow).where(StudyRow.id == study_id).values(updated_at=time))
+            append_event(connection, study_id, "stage.state", {"stage": name, "from": expected, "to": new}, time)
+        return record
+
+    def set_stage_detail(self, study_id: str, name: str, detail: Mapping[str, Any]) -> StageRecord:
+        """Replace the detail of a running stage, such as where its last checkpoint lies, without an event."""
+        with self._writing() as connection:
+            return _change_stage(connection, study_id, name, "running", {"detail": detail})
+
+
+def _change_stage(
+    connection: Connection, study_id: str, name: str, expected: StageState, changes: Mapping[str, Any]
+) -> StageRecord:
+    this = (StageRow.study_id == study_id, StageRow.name == name)
+    changed = connection.execute(update(StageRow).where(*this, StageRow.state == expected).values(**changes))
+    row = connection.execute(select(StageRow).where(*this)).first()
+    if row is None:
+        require_study(connection, study_id)
+        known = ", ".join(stage.name for stage in _stages(connection, study_id)) or "none"
+        raise NotRecorded(f"the study has no stage {name!r}; its stages: {known}; add one with ensure_stages()")
+    record = StageRecord(**row._mapping)
+    if changed.rowcount == 0:
+        raise _stale(f"the stage {name!r}", record.state, expected, changes.get("state", "another detail"))
+    return record
+
+
+def _add_stages(connection: Connection, study_id: str, names: Sequence[str]) -> None:
+    known = set(connection.scalars(select(StageRow.name).where(StageRow.study_id == study_id)))
+    last = connection.scalar(select(func.max(StageRow.position)).where(StageRow.study_id == study_id))
+    position = 0 if last is None else last + 1
+    for name in dict.fromkeys(names):
+        if name in known:
+            continue
+        connection.execute(
+            insert(StageRow).values(
+                study_id=study_id,
+                name=name,
+                position=position,
+                state="pending",
+                detail={},
+                started_at=None,
+                finished_at=None,
+            )
+        )
+        position += 1
+
+
+def _stages(connection: Connection, study_id: str) -> tuple[StageRecord, ...]:
+    wanted = select(StageRow).where(StageRow.study_id == study_id).order_by(StageRow.position)
+    return tuple(StageRecord(**row._mapping) for row in connection.execute(wanted))
+
+
+def _exists(taken: StudyRecord, spec_digest: str) -> StudyExists:
+    same = "the same" if taken.spec_digest == spec_digest else "another"
+    return StudyExists(
+        f"a study named {taken.name!r} is recorded already ({taken.short_id}, {taken.state}, "
+        f"{same} specification); choose another name, go on with it (`supernaut resume {taken.short_id}`) "
+        f"or remove it (`supernaut delete {taken.short_id}`)"
+    )
+
+
+def _stale(what: str, found: str, expected: str, new: str) -> StaleTransition:
+    return StaleTransition(
+        f"{what} is {found!r}, not {expected!r}, so it did not become {new!r}: another process was quicker; "
+        "read it again"
+    )

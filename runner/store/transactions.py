@@ -1,0 +1,132 @@
+"""Transactions, and what a database's errors mean for a person.  It owns both; it knows no table."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+
+from sqlalchemy.exc import StatementError
+
+from runner.store.errors import InvalidRecord, NotADatabase, StoreError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from sqlalchemy import Connection, Engine
+
+WRITES = "supernaut_writes"  # execution option of connections whose transactions write; see engine.py
+
+
+def utc_now() -> datetime:
+    """The time of this machine, in UTC."""
+    return datetime.now(UTC)
+
+
+class Transactions:
+    """Opens transactions on one database; the base of everything that reads or writes rows.
+
+    On SQLite a writing transaction has the database to itself from its first statement (BEGIN IMMEDIATE), so
+    that what it reads stays true until it commits: numbering rows and looking before inserting are safe.
+    """
+
+    def __init__(self, engine: Engine, *, place: str, now: Callable[[], datetime] = utc_now) -> None:
+        self.place = place
+        self._engine = engine
+        self._writer = engine.execution_options(**{WRITES: True})
+        self._now = now
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _time(self) -> datetime:
+        """The time of the clock, in UTC."""
+        time = self._now()
+        if time.tzinfo is None:
+            raise InvalidRecord(f"the clock gave {time} without a time zone; give one like datetime.now(UTC)")
+        return time.astimezone(UTC)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """One consistent view of the database."""
+        with translated(self.place), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """All or nothing: commits at the end, rolls back where an error leaves the block."""
+        with translated(self.place), self._writer.begin() as connection:
+            yield connection
+
+
+@contextmanager
+def translated(place: str) -> Iterator[None]:
+    """Turn a database's errors into ours; what a bug of ours causes passes unchanged."""
+    try:
+        yield
+    except StatementError as error:
+        translation = _translation(error.orig, place)
+        if translation is None:
+            raise
+        raise translation from error
+    except sqlite3.Error as error:
+        translation = _translation(error, place)
+        if translation is None:
+            raise
+        raise translation from error
+    except (UnicodeEncodeError, OverflowError) as error:
+        # SQLAlchemy lets pass what the driver says of a parameter.
+        raise InvalidRecord(f"this cannot be recorded: {error}") from error
+
+
+def _translation(error: BaseException | None, place: str) -> StoreError | None:
+    if isinstance(error, (ValueError, TypeError)):  # raised while a parameter was encoded
+        return InvalidRecord(f"this cannot be recorded: {error}")
+    code = getattr(error, "sqlite_errorname", None) or ""
+    for prefixes, kind, advice in _MEANINGS:
+        if code.startswith(prefixes):
+            return kind(f"{place}: {advice} ({error})")
+    return None
+
+
+_KEPT = "nothing recorded before is lost"
+_MEANINGS: tuple[tuple[tuple[str, ...], type[StoreError], str], ...] = (
+    (
+        ("SQLITE_BUSY", "SQLITE_LOCKED"),
+        StoreUnavailable,
+        f"the database is locked by another process; wait for it or stop it, then repeat: {_KEPT}",
+    ),
+    (
+        ("SQLITE_FULL",),
+        StoreUnavailable,
+        f"the disk is full; free some space, then repeat: {_KEPT}",
+    ),
+    (
+        ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH"),
+        StoreUnavailable,
+        "the database cannot be opened or written; check that it is a file, that it was not moved, and that "
+        "you may write to it and to its folder",
+    ),
+    (
+        ("SQLITE_IOERR", "SQLITE_PROTOCOL", "SQLITE_NOLFS"),
+        StoreUnavailable,
+        f"the disk does not answer as it should; keep the database on a local disk and check that disk, "
+        f"then repeat: {_KEPT}",
+    ),
+    (
+        ("SQLITE_NOTADB", "SQLITE_CORRUPT"),
+        NotADatabase,
+        "this is no SQLite database, or it is damaged; give another path, or put back a backup copy",
+    ),
+)
