@@ -1,0 +1,147 @@
+"""Which tensors a space needs: their names, their largest shapes and initial values.
+
+Found by building architectures and looking.  This module owns which ones are looked at; what a tensor's part in a
+subnet is, `slicing` decides.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from search_spaces import Architecture, InfeasibleSpace, SearchSpace
+from supernet import slicing
+from supernet.errors import LayoutError
+from supernet.skeleton import Build, Skeleton, build_real, build_skeleton, leaves
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from search_spaces.values import Value
+    from supernet.slicing import Layouts, Shape
+
+RANDOM_PROBES = 8  # architectures beyond one for each value of each choice: some names depend on two at once
+
+
+def initial_values(build: Build, space: SearchSpace, layouts: Layouts, seed: int) -> dict[str, Tensor]:
+    """By name, a tensor as large as any probed architecture needs, with the values that `build` gives it.
+
+    Values come from the first architecture that holds the tensor whole.  Where none does, those of the one that
+    holds most of it are used, and the rest is drawn from them.  Raises `LayoutError`.
+    """
+    architectures = list(dict.fromkeys(_probes(space, seed)))
+    skeletons = [build_skeleton(build, architecture, seed) for architecture in architectures]
+    sizes = _largest_shapes(skeletons)
+    _check_layouts(skeletons, sizes, layouts)
+    trainable = {leaf.name for skeleton in skeletons for leaf in skeleton.leaves if leaf.requires_grad}
+    generator = torch.Generator().manual_seed(seed)
+    values: dict[str, Tensor] = {}
+    for index, names in _homes(skeletons, sizes).items():
+        module = build_real(build, architectures[index], seed + index)
+        for leaf, parameter in zip(leaves(module), module.parameters(), strict=True):
+            if leaf.name in names:
+                regions = layouts.regions(leaf.name, sizes[leaf.name], leaf.shape)
+                grown = _grow(parameter.detach(), sizes[leaf.name], regions, generator)
+                values[leaf.name] = grown.requires_grad_(leaf.name in trainable)
+    return {name: values[name] for name in sizes}
+
+
+def _probes(space: SearchSpace, seed: int) -> Iterator[Architecture]:
+    """The largest architecture, the largest with each value of each choice, and some random ones."""
+    yield space.largest()
+    for name, choice in space.choices.items():
+        for value in choice.values:
+            wanted = _activating(space, name, value)
+            if all(wanted.values()):
+                try:
+                    yield space.narrow(wanted).largest()
+                except InfeasibleSpace:
+                    continue  # the constraints leave no architecture with this value
+    rng = random.Random(seed)
+    for _ in range(RANDOM_PROBES):
+        yield space.sample(rng)
+
+
+def _activating(space: SearchSpace, name: str, value: Value) -> dict[str, tuple[Value, ...]]:
+    """The answers that make choice `name` active, those of the choices it depends on included, and `value` its own.
+
+    Without them the largest architecture might leave the choice inactive and never show what `value` needs.
+    """
+    wanted: dict[str, tuple[Value, ...]] = {name: (value,)}
+    pending = [name]
+    while pending:
+        for condition in space.conditions.get(pending.pop(), ()):
+            allowed = wanted.get(condition.choice, space.choices[condition.choice].values)
+            wanted[condition.choice] = tuple(answer for answer in allowed if answer in condition.values)
+            pending.append(condition.choice)
+    return wanted
+
+
+def _largest_shapes(skeletons: Collection[Skeleton]) -> dict[str, Shape]:
+    sizes: dict[str, Shape] = {}
+    kinds: dict[str, torch.dtype] = {}
+    for leaf in (leaf for skeleton in skeletons for leaf in skeleton.leaves):
+        known = sizes.setdefault(leaf.name, leaf.shape)
+        if kinds.setdefault(leaf.name, leaf.dtype) != leaf.dtype:
+            raise LayoutError(
+                f"{leaf.name} is {kinds[leaf.name]} in one architecture and {leaf.dtype} in another; "
+                "give the two different names."
+            )
+        if len(known) == len(leaf.shape):  # a differing number of axes is reported with the layouts
+            sizes[leaf.name] = tuple(max(pair) for pair in zip(known, leaf.shape, strict=True))
+    return sizes
+
+
+def _check_layouts(skeletons: Collection[Skeleton], sizes: Mapping[str, Shape], layouts: Layouts) -> None:
+    layouts.check_patterns(sizes)
+    undeclared: set[str] = set()
+    for skeleton in skeletons:
+        packed = slicing.packed_axes(skeleton.module)
+        for leaf in skeleton.leaves:
+            layouts.regions(leaf.name, sizes[leaf.name], leaf.shape)
+            axes = packed.get(leaf.name, {})
+            elastic = any(leaf.shape[axis] != sizes[leaf.name][axis] for axis in axes)
+            if elastic and layouts.find(leaf.name) is None:
+                undeclared.add(f"{leaf.name!r}: {_suggestion(axes)}")
+    if undeclared:
+        raise LayoutError(
+            "these parameters stack several blocks, so that their leading rows mean something else in a smaller "
+            f"architecture; declare them: layouts={{{', '.join(sorted(undeclared))}}}."
+        )
+
+
+def _suggestion(axes: Mapping[int, int]) -> str:
+    if axes.keys() == {0}:
+        return f"Packed({axes[0]})"
+    if len(axes) == 1:
+        return "".join(f"Packed({parts}, axis={axis})" for axis, parts in axes.items())
+    return "a Layout of your own with " + " and ".join(
+        f"{parts} blocks along axis {axis}" for axis, parts in axes.items()
+    )
+
+
+def _homes(skeletons: list[Skeleton], sizes: Mapping[str, Shape]) -> dict[int, set[str]]:
+    """Which skeleton each tensor takes its values from: the first that holds most of it."""
+    best: dict[str, tuple[int, int]] = {}
+    for index, skeleton in enumerate(skeletons):
+        for leaf in skeleton.leaves:
+            elements = torch.Size(leaf.shape).numel()
+            if leaf.name not in best or elements > best[leaf.name][0]:
+                best[leaf.name] = (elements, index)
+    homes: dict[int, set[str]] = {}
+    for name in sizes:
+        homes.setdefault(best[name][1], set()).add(name)
+    return homes
+
+
+def _grow(parameter: Tensor, shape: Shape, regions: tuple[slicing.Region, ...], generator: torch.Generator) -> Tensor:
+    """A copy of `parameter`, or, where it must be larger, drawn from its own values with itself in its place."""
+    if tuple(parameter.shape) == shape:
+        return parameter.clone()
+    chosen = torch.randint(parameter.numel(), shape, generator=generator).to(parameter.device)
+    grown = parameter.flatten()[chosen]
+    slicing.scatter_copy(grown, regions, parameter)
+    return grown

@@ -1,0 +1,73 @@
+"""The errors of this package, as a tree.
+
+SupernetError
+├── LayoutError            a parameter cannot be sliced the way that was declared, or needs a declaration
+├── UnknownParameter       an architecture asks for a parameter that the shared weights do not hold
+├── ShapeTooLarge          an architecture asks for more than the shared weights hold
+├── StaleBorrow            a borrowed module outlived the weights that it looked into
+├── BorrowedModuleCopied   a borrowed module was pickled or deep-copied
+├── UnknownName            a task or model family that does not exist
+├── DataError              a task's data is missing, empty or damaged
+├── TrainingError
+│   ├── NonFiniteLoss      the loss is NaN or infinite
+│   └── CheckpointError    a checkpoint cannot be written, or none of those present can be read
+└── ExportError
+    ├── ParityError        the exported file does not compute what the module computes
+    └── BundleError        an exported folder is incomplete, damaged or unreadable
+"""
+
+
+class SupernetError(ValueError):
+    """The root of this package's errors."""
+
+
+class LayoutError(SupernetError):
+    """A parameter cannot be sliced as declared, or must be declared and is not."""
+
+
+class UnknownParameter(SupernetError):
+    """An architecture asks for a parameter that no probed architecture had."""
+
+
+class ShapeTooLarge(SupernetError):
+    """An architecture asks for a larger tensor than the shared one."""
+
+
+class StaleBorrow(SupernetError):
+    """A borrowed module is used after its shared weights were moved or loaded."""
+
+
+class BorrowedModuleCopied(SupernetError):
+    """A borrowed module was pickled or deep-copied; its parameters are views of tensors it does not own."""
+
+
+class UnknownName(SupernetError):
+    """A task or model family of this name does not exist."""
+
+
+class DataError(SupernetError):
+    """The data of a task is missing, empty or damaged."""
+
+
+class TrainingError(SupernetError):
+    """Training cannot go on."""
+
+
+class NonFiniteLoss(TrainingError):
+    """The loss became NaN or infinite."""
+
+
+class CheckpointError(TrainingError):
+    """A checkpoint cannot be written, or none of those present can be read."""
+
+
+class ExportError(SupernetError):
+    """A module cannot be exported."""
+
+
+class ParityError(ExportError):
+    """The exported file disagrees with the module beyond the tolerance."""
+
+
+class BundleError(ExportError):
+    """An exported folder is incomplete, damaged or unreadable."""

@@ -1,0 +1,118 @@
+"""The model card of a bundle, and the drawing of an architecture as text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from search_spaces import Architecture
+
+_LAYER = re.compile(r"layers\.(\d+)\.(.+)")
+
+UNITS = {
+    "latency_ms": "ms",
+    "model_bytes": "bytes",
+    "file_bytes": "bytes",
+    "peak_activation_bytes": "bytes",
+    "error": "fraction",
+    "accuracy": "fraction",
+    "loss": "nats",
+    "macs": "multiply-adds",
+    "parameters": "values",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number:
+    """One number of a bundle, and where it came from."""
+
+    metric: str
+    value: float
+    provenance: str  # computed, inherited, retrained or exported
+    split: str | None = None  # of the data, for scores
+    lower: float | None = None
+    upper: float | None = None
+    device: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The value with its unit and its interval."""
+        value = f"{self.value:,.0f}" if float(self.value).is_integer() and self.value >= 10 else f"{self.value:.4f}"
+        interval = "" if self.lower is None or self.upper is None else f" [{self.lower:.4f}, {self.upper:.4f}]"
+        unit = UNITS.get(self.metric, "")
+        return f"{value}{interval} {unit}".rstrip()
+
+
+def architecture_lines(architecture: Architecture) -> list[str]:
+    """The architecture as a table in plain text: what holds for all layers, then a line a layer."""
+    layers: dict[int, dict[str, object]] = {}
+    shared: list[str] = []
+    for name, value in architecture.items():
+        match = _LAYER.fullmatch(name)
+        if match:
+            layers.setdefault(int(match[1]), {})[match[2]] = value
+        else:
+            shared.append(f"{name} {value}")
+    lines = [", ".join(shared)] if shared else []
+    for index in sorted(layers):
+        answers = layers[index]
+        words = [f"{answers.pop('mixer')!s:<12}"] if "mixer" in answers else []
+        words += [f"{name} {value}" for name, value in answers.items()]
+        lines.append(f"layer {index}  " + "  ".join(words))
+    return lines
+
+
+def model_card(
+    *,
+    title: str,
+    task: str,
+    task_checksum: str,
+    study: str,
+    architecture: Architecture,
+    numbers: Sequence[Number],
+    input_shape: Sequence[int],
+    files: Mapping[str, str],
+) -> str:
+    """The bundle's README.md."""
+    rows = "\n".join(
+        f"| {n.metric} | {n.text} | {n.provenance} | {n.split or ''} | {n.device or ''} |" for n in numbers
+    )
+    listing = "\n".join(f"- `{name}`: {purpose}" for name, purpose in files.items())
+    drawing = "\n".join(architecture_lines(architecture))
+    shape = ", ".join(str(size) for size in input_shape)
+    return f"""# {title}
+
+Found and trained by Supernaut in the study `{study}` for the task `{task}` (SHA-256 of its data:
+`{task_checksum[:16]}...`).  The model is `model.onnx`; it needs ONNX Runtime and NumPy, nothing of Supernaut:
+
+```python
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession("model.onnx")
+inputs = np.load("sample_inputs.npy")            # float32, (any batch, {shape})
+logits = session.run(None, {{"input": inputs}})[0]
+print(logits.argmax(1))
+```
+
+## Numbers
+
+| metric | value | provenance | split | device |
+|---|---|---|---|---|
+{rows}
+
+`computed` follows from the structure, `inherited` was measured with the supernet's shared weights,
+`retrained` after training alone, `exported` on the file in this folder.  Brackets hold 90 % intervals.
+
+## Architecture `{architecture.digest}`
+
+```
+{drawing}
+```
+
+## Files
+
+{listing}
+"""

@@ -1,0 +1,1 @@
+"""Token mixers: what moves information between the tokens of an image or a text, one file each."""

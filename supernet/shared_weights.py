@@ -1,0 +1,245 @@
+"""Weights that every architecture of a space shares.
+
+`SharedWeights` owns the shared tensors and their gradients, and lends or copies them.  Which tensors there are is
+`discovery`'s business, which part of a tensor a subnet sees is `slicing`'s; what a subnet computes is the user's
+own module.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet
+
+import torch
+from torch import Tensor, nn
+
+from search_spaces import Architecture, InvalidArchitecture, SearchSpace
+from supernet import slicing
+from supernet.borrowing import BorrowedParameter, Gathered, keep_fresh, spoil
+from supernet.discovery import initial_values
+from supernet.errors import UnknownParameter
+from supernet.skeleton import Build, Leaf, Skeleton, build_skeleton
+from supernet.slicing import Layout, Layouts, Region, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One architecture's skeleton, and for each of its leaves where it lies in the shared tensor."""
+
+    skeleton: Skeleton
+    regions: tuple[tuple[Region, ...], ...]
+
+
+class SharedWeights(nn.Module):
+    """The largest tensor that any architecture needs, for each parameter name.
+
+    `build` makes an ordinary module from an architecture; it is called with nothing active and nothing shared.
+    The parameters of this module carry the same names as those of the built ones, so optimizers, `state_dict` and
+    `named_parameters` work as usual.
+
+    After `loss(borrowed(x)).backward()` the gradients stand in the `.grad` of these parameters; those that the
+    subnets of this step did not use keep `None`, so that an optimizer leaves them alone.  Gradient buffers are
+    reused: after `zero_grad` an old `.grad` tensor may be overwritten by the next backward pass.
+
+    Raises `LayoutError` where a parameter cannot be shared as declared, or is known to be packed and not declared.
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        space: SearchSpace,
+        *,
+        layouts: Mapping[str, Layout] | None = None,
+        seed: int = 0,
+        cache_size: int = 64,
+    ) -> None:
+        super().__init__()
+        self._build = build
+        self.space = space
+        self._seed = seed
+        self._layouts = Layouts(layouts)
+        self._cache_size = cache_size
+        self._cache: OrderedDict[Architecture, _Plan] = OrderedDict()
+        self._borrows: WeakSet[nn.Module] = WeakSet()
+        self._shared: dict[str, nn.Parameter] = {}
+        self._buffers_for_gradients: dict[str, Tensor] = {}
+        self.register_load_state_dict_post_hook(_after_loading)  # type: ignore[no-untyped-call]
+        with torch.inference_mode(False):
+            for name, value in initial_values(build, space, self._layouts, seed).items():
+                _register(self, name, nn.Parameter(value, requires_grad=value.requires_grad))
+        self._shared.update(self.named_parameters())
+
+    # What a person calls
+
+    @torch.inference_mode(False)
+    def borrow(self, architecture: Architecture) -> nn.Module:
+        """A module of its own whose parameters look into the shared tensors; only packed blocks are copied.
+
+        It is in the training mode of this module.  Its buffers are private: running statistics that it gathers are
+        its own.  Read its parameters, and let this module's optimizer change them; copies of packed blocks follow
+        when the module, or the part of it that holds them, is called.  It refuses to be pickled or copied, and
+        raises `StaleBorrow` after `.to()` or `load_state_dict`.
+
+        Raises `InvalidArchitecture`, `UnknownParameter`, `ShapeTooLarge` or `LayoutError`.
+        """
+        plan = self._plan(architecture)
+        parameters: list[nn.Parameter] = []
+        gathered: list[Gathered] = []
+        for leaf, regions in zip(plan.skeleton.leaves, plan.regions, strict=True):
+            shared = self._shared[leaf.name]
+            packed = not slicing.is_view(regions)
+            values = _gathered(shared, leaf, regions) if packed else slicing.view(shared, regions)
+            parameter = BorrowedParameter(values, leaf.requires_grad and shared.requires_grad)
+            if packed:
+                owners = frozenset(path for path, _ in leaf.places)
+                gathered.append(Gathered(shared=shared, regions=regions, parameter=parameter, owners=owners))
+            if parameter.requires_grad:
+                receive = partial(self._receive, leaf.name, regions)
+                parameter.register_post_accumulate_grad_hook(receive)  # type: ignore[no-untyped-call]
+            parameters.append(parameter)
+        module = self._settle(plan.skeleton.instantiate(parameters), plan.skeleton.leaves)
+        keep_fresh(module, gathered)
+        self._borrows.add(module)
+        return module
+
+    @torch.inference_mode(False)
+    def extract(self, architecture: Architecture) -> nn.Module:
+        """A module with a copy of the same slices, independent of this one from now on.
+
+        On the CPU its outputs are bit-equal to the borrowed module's.  Same errors as `borrow`.
+        """
+        plan = self._plan(architecture)
+        parameters = [
+            nn.Parameter(_gathered(self._shared[leaf.name], leaf, regions), requires_grad=leaf.requires_grad)
+            for leaf, regions in zip(plan.skeleton.leaves, plan.regions, strict=True)
+        ]
+        return self._settle(plan.skeleton.instantiate(parameters), plan.skeleton.leaves)
+
+    def shapes(self, architecture: Architecture) -> dict[str, Shape]:
+        """The shape of each parameter of an architecture, tied ones once; builds no weights.
+
+        Same errors as `borrow`.
+        """
+        return {leaf.name: leaf.shape for leaf in self._plan(architecture).skeleton.leaves}
+
+    # What torch calls
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        try:
+            super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        finally:
+            self._invalidate("to() or a similar call")
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        state.update(_cache=OrderedDict(), _borrows=None, _shared={}, _buffers_for_gradients={})
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({**state, "_borrows": WeakSet()})  # type: ignore[no-untyped-call]
+        self._shared.update(self.named_parameters())
+
+    # How it works
+
+    def _plan(self, architecture: Architecture) -> _Plan:
+        if not isinstance(architecture, Architecture):
+            raise InvalidArchitecture(
+                f"expected an Architecture, got {type(architecture).__name__}; "
+                "make one with Architecture({...}) or space.canonical({...})."
+            )
+        if architecture in self._cache:
+            self._cache.move_to_end(architecture)
+            return self._cache[architecture]
+        self.space.check(architecture)
+        skeleton = build_skeleton(self._build, architecture, self._seed)
+        plan = _Plan(skeleton, tuple(self._locate(leaf) for leaf in skeleton.leaves))
+        self._cache[architecture] = plan
+        while len(self._cache) > self._cache_size:
+            self._cache.popitem(last=False)
+        return plan
+
+    def _locate(self, leaf: Leaf) -> tuple[Region, ...]:
+        shared = self._shared.get(leaf.name)
+        if shared is None:
+            near = get_close_matches(leaf.name, self._shared, n=3, cutoff=0.3)
+            raise UnknownParameter(
+                f"no shared tensor is named {leaf.name!r} (nearest: {', '.join(near) or 'none'}): build() made it "
+                f"for none of the architectures that were probed. Its name must depend on single choices."
+            )
+        return self._layouts.regions(leaf.name, tuple(shared.shape), leaf.shape)
+
+    def _settle(self, module: nn.Module, leaves: tuple[Leaf, ...]) -> nn.Module:
+        """Bring the private buffers to where the weights are and to what they were cast to; take over the mode."""
+        cast = {leaf.dtype: self._shared[leaf.name].dtype for leaf in leaves}
+        device = next(iter(self._shared.values())).device if self._shared else torch.device("cpu")
+        for child in module.modules():
+            for name, buffer in child.named_buffers(recurse=False):
+                dtype = cast.get(buffer.dtype, buffer.dtype)
+                if (buffer.device, buffer.dtype) != (device, dtype):
+                    setattr(child, name, buffer.to(device, dtype))
+        return module.train(self.training)
+
+    def _receive(self, name: str, regions: tuple[Region, ...], leaf: Tensor) -> None:
+        """Move a borrowed parameter's fresh gradient to its place in the shared gradient.
+
+        The leaf itself keeps no gradient between backward passes, so nothing that replaces or drops `.grad`
+        (`zero_grad`, `create_graph`) can leave it attached to an old buffer.
+        """
+        gradient, leaf.grad = leaf.grad, None
+        if gradient is None:
+            return
+        shared = self._shared[name]
+        with torch.no_grad():
+            if gradient.is_sparse:
+                gradient = gradient.to_dense()
+            if shared.grad is not None:
+                slicing.scatter_add(shared.grad, regions, gradient)
+                return
+            if gradient.shape == shared.shape and not gradient.requires_grad:
+                self._buffers_for_gradients.pop(name, None)
+                shared.grad = gradient  # nobody else holds it
+                return
+            buffer = self._buffers_for_gradients.get(name)
+            if buffer is None:
+                buffer = self._buffers_for_gradients[name] = torch.zeros_like(shared)
+            elif gradient.shape != shared.shape:
+                buffer.zero_()
+            slicing.scatter_copy(buffer, regions, gradient)
+            shared.grad = buffer
+
+    def _invalidate(self, cause: str) -> None:
+        self._buffers_for_gradients.clear()
+        self._shared.update(self.named_parameters())
+        for module in list(self._borrows):
+            spoil(module, cause)
+        self._borrows.clear()
+
+
+def _after_loading(weights: nn.Module, _incompatible_keys: Any) -> None:
+    """Also where these weights are loaded as a part of a larger module."""
+    assert isinstance(weights, SharedWeights)
+    weights._invalidate("load_state_dict")
+
+
+def _gathered(shared: nn.Parameter, leaf: Leaf, regions: tuple[Region, ...]) -> Tensor:
+    return slicing.gather(shared, regions, torch.empty(leaf.shape, dtype=shared.dtype, device=shared.device))
+
+
+def _register(root: nn.Module, name: str, parameter: nn.Parameter) -> None:
+    """Hold a parameter under a dotted name, so that `state_dict` keeps the names of the built modules.
+
+    Written into the tables directly: a user's submodule may be called as one of our own attributes.
+    """
+    *path, last = name.split(".")
+    holder = root
+    for part in path:
+        holder = holder._modules.setdefault(part, nn.Module())  # type: ignore[assignment]
+    holder._parameters[last] = parameter

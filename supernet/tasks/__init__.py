@@ -1,0 +1,1 @@
+"""Tasks: data, loss, metrics and an example input, one file each."""

@@ -1,0 +1,1 @@
+"""Training: which subnets a step trains, the loop, distillation, recalibration, checkpoints, retraining."""

@@ -1,0 +1,69 @@
+"""The model card."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from search_spaces import Architecture
+from supernet.export.card import UNITS, Number, architecture_lines, model_card
+from tests.supernet.export.conftest import MIXERS, NUMBERS, architecture_of
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (Number(metric="error", value=0.03125, provenance="exported"), "0.0312 fraction"),
+        (Number(metric="error", value=0.0, provenance="exported"), "0.0000 fraction"),
+        (Number(metric="model_bytes", value=1_234_567, provenance="computed"), "1,234,567 bytes"),
+        (Number(metric="model_bytes", value=808_232.0, provenance="computed"), "808,232 bytes"),
+        (
+            Number(metric="latency_ms", value=1.5, provenance="predicted", lower=1.25, upper=1.75),
+            "1.5000 [1.2500, 1.7500] ms",
+        ),
+        (Number(metric="own", value=2.5, provenance="exported"), "2.5000"),
+    ],
+)
+def test_a_number_has_its_unit_and_its_interval(number: Number, text: str) -> None:
+    assert number.text == text
+
+
+def test_the_architecture_is_drawn_layer_by_layer() -> None:
+    lines = architecture_lines(architecture_of(MIXERS, width=32, patch=2))
+    assert lines[0] == "depth 4, patch 2, width 32"
+    assert [line.split()[:3] for line in lines[1:]] == [["layer", str(n), m] for n, m in enumerate(MIXERS)]
+    assert lines[3].endswith("heads 2  mlp_ratio 1  window 2")
+
+
+def test_layers_are_in_the_order_of_their_numbers() -> None:
+    answers = {f"layers.{index}.taps": index for index in (10, 9, 2, 1)}
+    assert architecture_lines(Architecture(answers)) == [f"layer {n}  taps {n}" for n in (1, 2, 9, 10)]
+    assert architecture_lines(Architecture({"width": 8})) == ["width 8"]
+
+
+def test_the_card_holds_every_number_with_unit_and_provenance() -> None:
+    architecture = architecture_of(MIXERS, width=32, patch=2)
+    card = model_card(
+        title="first-light: abc",
+        task="digits",
+        task_checksum="f" * 64,
+        study="first-light",
+        architecture=architecture,
+        numbers=NUMBERS,
+        input_shape=(1, 8, 8),
+        files={"model.onnx": "the model"},
+    )
+    assert "| error | 0.0312 fraction | exported | test |  |" in card
+    assert "| latency_ms | 0.0512 [0.0500, 0.0533] ms | exported |  | a device |" in card
+    assert "| parameters | 12,345 values | computed |  |  |" in card
+    assert "(any batch, 1, 8, 8)" in card
+    assert architecture.digest in card
+    assert "\n".join(architecture_lines(architecture)) in card
+    assert "- `model.onnx`: the model" in card
+    assert not re.search(r"\{\w+\}", card), "a field was left unfilled"
+
+
+def test_every_unit_belongs_to_a_metric_in_words() -> None:
+    assert UNITS["latency_ms"] == "ms"
+    assert all("flop" not in name for name in UNITS)
