@@ -1,0 +1,90 @@
+"""The digits study over several seeds: does the knee classify, and does the front beat the largest network?
+
+Usage: python -m benchmarks.digits [--seeds 5] [--home DIR]
+Runs `examples/digits.yaml` once for each seed (a seed that is complete in DIR is read, not run again) and appends
+one line a seed to benchmarks/results/digits.jsonl.  About three minutes a seed on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from predictors.latency.device import this_device
+from runner.cli.progress import following, stop_on_signals
+from runner.front import read_front
+from runner.pipeline import run, submit
+from runner.settings import Home
+from runner.store import open_repository
+from runner.study import load_study
+from runner.validation import plan
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "digits.jsonl"
+ALLOWED_ERRORS = 2  # validation images by which a point may be worse than the largest architecture
+
+
+def main() -> None:
+    """Run what is missing, then print medians over the seeds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--home", type=Path, default=ROOT / ".demo" / "evidence")
+    arguments = parser.parse_args()
+    known = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    done = {row["seed"]: row for row in known}
+    for seed in range(arguments.seeds):
+        if seed not in done:
+            done[seed] = one(seed, Home(arguments.home))
+            RESULTS.parent.mkdir(exist_ok=True)
+            with RESULTS.open("a") as file:
+                file.write(json.dumps(done[seed]) + "\n")
+    rows = [done[seed] for seed in range(arguments.seeds)]
+    for row in rows:
+        print(row)
+    for metric in ("test_accuracy", "front_points", "fastest_as_good_ratio", "seconds"):
+        values = [row[metric] for row in rows if row[metric] is not None]
+        if values:
+            print(f"{metric}: median {statistics.median(values):.4f}, from {min(values):.4f} to {max(values):.4f}")
+
+
+def one(seed: int, home: Home) -> dict[str, Any]:
+    """One study, and what it shows."""
+    example = load_study(ROOT / "examples" / "digits.yaml")
+    spec = example.model_copy(update={"name": f"digits-{seed}", "seed": seed})
+    started = time.monotonic()
+    with open_repository(home.database) as repository, following() as reporter, stop_on_signals() as stop:
+        study = run(submit(spec, repository, home, reporter), repository, home, reporter, stop)
+        front = read_front(study, repository)
+    planned = plan(spec)
+    (largest,) = front.find(planned.space.largest().digest)
+    allowed = largest.number("error") + ALLOWED_ERRORS / len(planned.task.validation)
+    as_good = [p for p in front.points if p.number("error") <= allowed + 1e-12]
+    knee = front.knee
+    assert knee is not None
+    exported = knee.later["exported"]
+    return {
+        "seed": seed,
+        "test_accuracy": exported["test_accuracy"].value,
+        "knee_latency_ms": exported["latency_ms"].value,
+        "front_points": len(front.points),
+        "predicted_points": sum(bool(point.predicted(front.goals)) for point in front.points),
+        "largest_error": largest.number("error"),
+        "largest_latency_ms": largest.number("latency_ms"),
+        "fastest_as_good_ratio": min(p.number("latency_ms") for p in as_good) / largest.number("latency_ms")
+        if as_good
+        else None,
+        "seconds": round(time.monotonic() - started, 1),
+        "device": this_device().describe(),
+        "versions": {name: version(name) for name in ("torch", "onnxruntime", "onnxscript")},
+        "python": platform.python_version(),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Search: find the architectures that trade the objectives best, with any evaluator.
+
+`search` is the whole public surface for a caller; the parts are for the pipeline and for executors of their
+own. Names are imported when first used, so that importing this package stays cheap.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runner.search.engine import Course, Evaluator, Executor, SerialExecutor, run, search
+    from runner.search.errors import InvalidProblem, SearchError, SearchFailed, UnknownAlgorithm
+    from runner.search.evaluation import Evaluation
+    from runner.search.pareto import hypervolume, knee, non_dominated
+    from runner.search.problem import Problem, pose
+    from runner.search.protocol import Algorithm
+    from runner.search.registry import algorithm_names, create_algorithm
+    from runner.search.result import SearchResult
+
+__all__ = [
+    "search",
+    "SearchResult",
+    "Evaluation",
+    "Evaluator",
+    "Problem",
+    "pose",
+    "Algorithm",
+    "algorithm_names",
+    "create_algorithm",
+    "Executor",
+    "SerialExecutor",
+    "Course",
+    "run",
+    "non_dominated",
+    "hypervolume",
+    "knee",
+    "SearchError",
+    "InvalidProblem",
+    "UnknownAlgorithm",
+    "SearchFailed",
+]
+
+_MODULES = {
+    "engine": ("search", "Evaluator", "Executor", "SerialExecutor", "Course", "run"),
+    "errors": ("SearchError", "InvalidProblem", "UnknownAlgorithm", "SearchFailed"),
+    "evaluation": ("Evaluation",),
+    "pareto": ("non_dominated", "hypervolume", "knee"),
+    "problem": ("Problem", "pose"),
+    "protocol": ("Algorithm",),
+    "registry": ("algorithm_names", "create_algorithm"),
+    "result": ("SearchResult",),
+}
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"runner.search.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _CallablePackage(ModuleType):
+    """`from runner import search` gives this package as soon as any of its modules was imported.
+
+    Python binds a subpackage in its parent under its own name, which is also the name of the function;
+    calling either does the same.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return import_module("runner.search.engine").search(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _CallablePackage
