@@ -1,0 +1,83 @@
+"""`supernaut`: its verbs, and the one place where errors become messages and exit codes.
+
+Verbs live beside this file and import what they need when they run, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from runner.cli import info, models, serve, studies
+from runner.cli.common import fail
+from runner.errors import INTERRUPTED, USAGE, exit_code
+from runner.settings import Home
+
+UNEXPECTED = 1
+
+app = typer.Typer(
+    name="supernaut",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Neural architecture search: from a study file to a measured front and a verified model.",
+    epilog="Exit codes: 0 ok, 2 usage, 3 not found, 4 conflict, 5 server unreachable, 6 study failed, 130 interrupted.",
+)
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            help="State folder.  Default: $SUPERNAUT_HOME, else ~/.local/state/supernaut.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Choose the state folder."""
+    context.obj = Home.find(home)
+
+
+for module in (studies, models, info, serve):
+    module.register(app)
+
+
+def main() -> NoReturn:
+    """Run a verb; end the process with its exit code."""
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except typer.TyperException as error:
+        if message := error.format_message():  # empty where the help was printed instead
+            fail(f"{message}\nTry 'supernaut --help', or --help after a verb.")
+        sys.exit(USAGE)
+    except (KeyboardInterrupt, typer.Abort):
+        fail("interrupted; what was measured is kept, and the same command goes on")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has left
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001  (the border: nothing may reach the user as a traceback)
+        code = exit_code(error)
+        if code is None:
+            fail(f"unexpected {type(error).__name__}: {error}\n{_keep_traceback()}")
+            sys.exit(UNEXPECTED)
+        fail(str(error))
+        sys.exit(code)
+
+
+def _keep_traceback() -> str:
+    import tempfile
+
+    with tempfile.NamedTemporaryFile("w", prefix="supernaut-crash-", suffix=".txt", delete=False) as file:
+        traceback.print_exc(file=file)
+    return f"This is a fault in Supernaut; what was measured is kept.  Please report it with {file.name}."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""The front of a study, from its record: the one reader that tables, pages, pictures and stages share.
+
+Owns which of several values of one metric counts, and how a record becomes a point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runner.errors import NotFound, SpecError
+from runner.search.pareto import knee, non_dominated
+from runner.study import StudySpec
+from search_spaces import Architecture
+
+if TYPE_CHECKING:
+    from runner.store.records import EvaluationRecord, StudyRecord, ValueRecord
+    from runner.store.repository import Repository
+
+INHERITED, RETRAINED, EXPORTED = "inherited", "retrained", "exported"
+FIDELITIES = (INHERITED, RETRAINED, EXPORTED)
+
+# Of several values of one metric the one nearest to what ships counts; a prediction only where nothing else is known.
+_PRECEDENCE = ("exported", "retrained", "inherited", "computed", "predicted")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One architecture with shared weights: a value for each metric, each with its provenance."""
+
+    evaluation_id: int
+    architecture: Architecture
+    values: Mapping[str, ValueRecord]
+    later: Mapping[str, Mapping[str, ValueRecord]]  # by fidelity: what the retrained and the exported model reached
+
+    def number(self, metric: str) -> float:
+        """The value of a metric."""
+        return self.values[metric].value
+
+    def predicted(self, metrics: Iterable[str]) -> list[str]:
+        """Those of `metrics` that nobody measured."""
+        return [metric for metric in metrics if self.values[metric].provenance == "predicted"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """The evaluated architectures of a study, split by whether something is better in every objective."""
+
+    goals: Mapping[str, str]
+    points: tuple[Point, ...]  # non-dominated and within the bounds, the best first objective first
+    others: tuple[Point, ...]  # dominated, or outside the bounds
+    knee: Point | None  # as `runner.search.pareto.knee` defines it
+
+    def find(self, digest_prefix: str) -> list[Point]:
+        """Every evaluated architecture whose digest begins like this."""
+        return [p for p in (*self.points, *self.others) if p.architecture.digest.startswith(digest_prefix)]
+
+
+def compute_front(
+    records: Sequence[EvaluationRecord],
+    goals: Mapping[str, str],
+    bounds: Mapping[str, tuple[float | None, float | None]],
+) -> Front:
+    """The front over all complete evaluations with shared weights that have a value for each objective."""
+    later: dict[str, dict[str, Mapping[str, ValueRecord]]] = {}
+    for record in records:
+        if record.state == "complete" and record.fidelity != INHERITED:
+            later.setdefault(record.digest, {})[record.fidelity] = best_values(record.values)
+    points = [
+        Point(
+            evaluation_id=record.id,
+            architecture=Architecture.from_json(record.architecture_json),
+            values=best_values(record.values),
+            later=later.get(record.digest, {}),
+        )
+        for record in records
+        if record.state == "complete" and record.fidelity == INHERITED
+    ]
+    points = [point for point in points if all(metric in point.values for metric in goals)]
+    allowed = [point for point in points if _within(point, bounds)]
+    vectors = np.array([_oriented(point, goals) for point in allowed]).reshape(len(allowed), len(goals))
+    keep = non_dominated(vectors) if allowed else np.zeros(0, dtype=bool)
+    best = [point for point, kept in zip(allowed, keep, strict=True) if kept]
+    best.sort(key=lambda point: _oriented(point, goals))
+    chosen = {point.evaluation_id for point in best}
+    return Front(
+        goals=goals,
+        points=tuple(best),
+        others=tuple(point for point in points if point.evaluation_id not in chosen),
+        knee=best[knee([_oriented(point, goals) for point in best])] if best else None,
+    )
+
+
+def read_front(study: StudyRecord, repository: Repository) -> Front:
+    """The front of a recorded study, without opening its task, its space or its weights."""
+    spec = StudySpec.model_validate_json(study.spec)
+    return compute_front(repository.evaluations(study.id), spec.goals, spec.bounds)
+
+
+def choose(front: Front, points: list[str]) -> list[Point]:
+    """The points that `knee` or the beginnings of digests name, each once.
+
+    Raises `NotFound` for a digest that was not evaluated, `SpecError` for one that is not unique.
+    """
+    chosen: dict[int, Point] = {}
+    for name in points:
+        if name == "knee":
+            if front.knee is None:
+                raise NotFound("the front is empty, so it has no knee; loosen the bounds or search longer.")
+            found = [front.knee]
+        else:
+            found = front.find(name)
+        if not found:
+            shown = ", ".join(point.architecture.digest for point in front.points[:8]) or "none"
+            raise NotFound(f"no evaluated architecture begins with {name!r}; the front holds {shown}.")
+        if len(found) > 1:
+            raise SpecError(f"{name!r} fits {len(found)} architectures; give more digits.")
+        chosen[found[0].evaluation_id] = found[0]
+    return list(chosen.values())
+
+
+def best_values(values: Iterable[ValueRecord]) -> dict[str, ValueRecord]:
+    """For each metric, the value of the highest provenance."""
+    chosen: dict[str, ValueRecord] = {}
+    for value in values:
+        known = chosen.get(value.metric)
+        if known is None or _PRECEDENCE.index(value.provenance) < _PRECEDENCE.index(known.provenance):
+            chosen[value.metric] = value
+    return chosen
+
+
+def _oriented(point: Point, goals: Mapping[str, str]) -> tuple[float, ...]:
+    """Objectives with signs turned so that smaller is better."""
+    return tuple(point.number(metric) * (1 if goal == "minimize" else -1) for metric, goal in goals.items())
+
+
+def _within(point: Point, bounds: Mapping[str, tuple[float | None, float | None]]) -> bool:
+    return all(
+        (low is None or point.number(metric) >= low) and (high is None or point.number(metric) <= high)
+        for metric, (low, high) in bounds.items()
+        if metric in point.values
+    )

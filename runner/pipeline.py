@@ -1,0 +1,178 @@
+"""A study from submission to exported files: its stages in order, and what happens to its state.
+
+Owns the order, the transitions and the lock that keeps two processes from running one study.  A study that was cut
+off goes on from the last row that it committed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import Conflict, Interrupted, Unreachable, exit_code
+from runner.progress import Reporter, Stop, never
+from runner.stages import confirm, export, profile, retrain, search, train
+from runner.store.errors import StudyNotFound
+from runner.study import LATENCY, StudySpec
+from runner.timing import StudyTimer, register_this_device
+from runner.validation import plan
+from runner.work import StudyWork
+from supernet.skeleton import build_real
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runner.settings import Home
+    from runner.store.records import StudyRecord
+    from runner.store.repository import Repository
+    from runner.validation import Plan
+
+STAGES: tuple[tuple[str, Callable[[StudyWork], dict[str, Any]]], ...] = (
+    ("train", train.run),
+    ("profile", profile.run),
+    ("search", search.run),
+    ("confirm", confirm.run),
+    ("retrain", retrain.run),
+    ("export", export.run),
+)
+
+
+def submit(spec: StudySpec, repository: Repository, home: Home, reporter: Reporter) -> StudyRecord:
+    """Check a study and record it, or find the one of this name again.
+
+    Raises `SpecError` or `Unreachable` before anything is recorded, `Conflict` where the name belongs to a study
+    with other settings.
+    """
+    try:
+        known = repository.study(spec.name)
+    except StudyNotFound:
+        known = None
+    if known is not None and known.name == spec.name:
+        if known.spec_digest != spec.digest:
+            raise Conflict(
+                f"a study named {spec.name!r} exists with other settings. Give this one another name, or delete that "
+                f"one and everything it measured: supernaut delete {spec.name}"
+            )
+        return known
+    planned = plan(spec)
+    device_id = register_this_device(repository) if planned.times else None
+    if device_id is not None:
+        _check_latency_bound(planned, repository, home, device_id, reporter)
+    return repository.create_study(
+        name=spec.name,
+        spec=spec.model_dump_json(),
+        spec_digest=spec.digest,
+        seed=spec.seed,
+        device_id=device_id,
+        stages=[name for name, _ in STAGES],
+    )
+
+
+def run(study: StudyRecord, repository: Repository, home: Home, reporter: Reporter, stop: Stop = never) -> StudyRecord:
+    """Run every stage that is not complete.  A complete study is returned as it is.
+
+    Raises `Interrupted` where `stop` said so, `Conflict` where another process runs the study, and whatever a stage
+    could not do; the study's state and reason say so too.
+    """
+    if study.state == "complete":
+        return study
+    with exclusively(home.study(study.id), study.name):
+        study = _enter(study, repository)
+        try:
+            # Inside the `try`, so that a study whose task or family is gone fails with that reason.
+            work = open_work(study, repository, home, reporter, stop)
+            try:
+                _run_stages(work)
+            finally:
+                work.close()
+        except (Interrupted, KeyboardInterrupt) as interruption:
+            repository.transition_study(study.id, "running", "interrupted", str(interruption) or "Ctrl-C")
+            raise
+        except Exception as error:
+            known = exit_code(error) is not None
+            reason = str(error) if known else f"{type(error).__name__}: {error}"
+            repository.transition_study(study.id, "running", "failed", reason)
+            raise
+        return repository.transition_study(study.id, "running", "complete")
+
+
+def open_work(
+    study: StudyRecord, repository: Repository, home: Home, reporter: Reporter, stop: Stop = never
+) -> StudyWork:
+    """The objects that stages work with, for a recorded study."""
+    spec = StudySpec.model_validate_json(study.spec)
+    return StudyWork(plan=plan(spec), study=study, repository=repository, home=home, reporter=reporter, stop=stop)
+
+
+@contextmanager
+def exclusively(folder: Path, name: str) -> Iterator[None]:
+    """Hold the lock of a study's folder; the system releases it when this process ends, however it ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise Conflict(
+                f"the study {name!r} is being run by process {file.read().strip() or 'unknown'} already; wait for it, "
+                "or stop it with Ctrl-C."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _enter(study: StudyRecord, repository: Repository) -> StudyRecord:
+    """Bring a study to `running`; one that was left running by a killed process was interrupted."""
+    state = repository.study(study.id).state
+    if state == "running":
+        repository.transition_study(study.id, "running", "interrupted", "its process ended without a word")
+        state = "interrupted"
+    return repository.transition_study(study.id, state, "running")
+
+
+def _run_stages(work: StudyWork) -> None:
+    for position, (name, stage) in enumerate(STAGES, start=1):
+        work.reporter.stage(name, position, len(STAGES))
+        state = next(record.state for record in work.repository.stages(work.study.id) if record.name == name)
+        if state == "complete":
+            if name == "train":
+                train.restore_weights(work)
+            continue
+        work.pause_if_asked()
+        if state != "running":
+            work.repository.transition_stage(work.study.id, name, state, "running")
+        try:
+            detail = stage(work)
+        except (Interrupted, KeyboardInterrupt):
+            work.repository.transition_stage(work.study.id, name, "running", "pending")
+            raise
+        except Exception as error:
+            work.repository.transition_stage(work.study.id, name, "running", "failed", {"reason": str(error)})
+            raise
+        work.repository.transition_stage(work.study.id, name, "running", "complete", detail)
+
+
+def _check_latency_bound(planned: Plan, repository: Repository, home: Home, device_id: str, reporter: Reporter) -> None:
+    """Time the smallest architecture: if that is too slow, no training will help."""
+    _low, high = planned.bounds.get(LATENCY, (None, None))
+    objective = planned.spec.latency
+    if high is None or objective is None:
+        return
+    reporter.note(f"timing the smallest architecture against the bound of {high:g} ms")
+    timer = StudyTimer(repository, home, objective, device_id)
+    try:
+        module = build_real(planned.build, planned.space.smallest(), planned.spec.seed)
+        fastest = timer.time_module(module, planned.task.example(2)).p50_ms
+    finally:
+        timer.close()
+    if fastest > high:
+        raise Unreachable(
+            f"objectives.{LATENCY}.at_most: {high:g} ms cannot be met; the smallest architecture of the space takes "
+            f"{fastest:.4f} ms on this machine (batch {objective.batch}, {objective.threads} threads). Raise the bound "
+            "or allow smaller architectures."
+        )

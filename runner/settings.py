@@ -1,0 +1,36 @@
+"""Where Supernaut keeps its state: one folder, named by an option, the environment or a default."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """The state folder: the record of all studies, and a folder for each study and device."""
+
+    path: Path
+
+    @classmethod
+    def find(cls, given: Path | None = None) -> Home:
+        """`given`, else $SUPERNAUT_HOME, else $XDG_STATE_HOME/supernaut, else ~/.local/state/supernaut."""
+        if given is None:
+            named = os.environ.get("SUPERNAUT_HOME")
+            state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+            given = Path(named) if named else Path(state) / "supernaut"
+        return cls(given.expanduser().absolute())
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.path / "supernaut.db"
+
+    def study(self, study_id: str) -> Path:
+        """Checkpoints, measured files and bundles of one study."""
+        return self.path / "studies" / study_id
+
+    def device(self, fingerprint: str) -> Path:
+        """The reference model of one device."""
+        return self.path / "devices" / fingerprint

@@ -1,0 +1,155 @@
+"""Stage 6: write the retrained points as bundles, verified, with the numbers of the file that is downloaded.
+
+The one place that looks at the test split, once for each exported file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from predictors.latency.device import this_device
+from runner.front import EXPORTED, INHERITED, RETRAINED, best_values, choose
+from runner.stages.retrain import retrained_module
+from runner.store.records import NewArtifact, ValueRecord
+from runner.work import latency_value
+from supernet.export.bundle import Origin, write_bundle
+from supernet.export.card import Number
+from supernet.export.onnx import export_onnx
+from supernet.export.parity import check_parity
+from supernet.export.runtime import Session, runtime_version
+from supernet.tasks.task import Split, predict, score_logits
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from runner.work import StudyWork
+    from search_spaces import Architecture
+
+RECORDED_PACKAGES = ("supernaut", "torch", "onnx", "onnxruntime", "onnxscript", "numpy", "scikit-learn")
+
+
+def run(work: StudyWork) -> dict[str, Any]:
+    """Export every point that the specification retrains."""
+    bundles = {}
+    for point in choose(work.front(), work.spec.retrain.points):
+        architecture = point.architecture
+        work.pause_if_asked()
+        bundles[architecture.digest] = str(export_point(work, architecture, default_folder(work, architecture)))
+    return {"bundles": bundles}
+
+
+def default_folder(work: StudyWork, architecture: Architecture) -> Path:
+    """Where a bundle goes if nobody says."""
+    return work.path("bundles", architecture.digest)
+
+
+def export_point(work: StudyWork, architecture: Architecture, folder: Path) -> Path:
+    """Write one bundle to `folder` and record what was measured on its ONNX file."""
+    started = time.monotonic()
+    module = retrained_module(work, architecture)
+    with tempfile.TemporaryDirectory(prefix="supernaut-") as scratch:
+        path = Path(scratch) / "model.onnx"
+        export_onnx(module, work.plan.task.example(2), path)
+        values = _measure(work, module, path)
+        work.record(architecture, EXPORTED, "export", values, started)
+        write_bundle(
+            folder,
+            onnx_file=path,
+            module=module,
+            task=work.plan.task,
+            origin=_origin(work, architecture),
+            numbers=numbers(work, architecture),
+        )
+    content = (folder / "model.onnx").read_bytes()
+    work.repository.record_artifact(
+        work.study.id,
+        NewArtifact(
+            sha256=hashlib.sha256(content).hexdigest(),
+            kind="onnx",
+            bytes=len(content),
+            uri=(folder / "model.onnx").as_uri(),
+        ),
+    )
+    return folder
+
+
+def _measure(work: StudyWork, module: nn.Module, path: Path) -> list[ValueRecord]:
+    """Scores on validation and test in ONNX Runtime, checked against PyTorch, latency and size of the file."""
+    session = Session(path)
+    values = [ValueRecord(metric="file_bytes", value=float(path.stat().st_size), provenance="exported")]
+    for prefix, split in (("", work.plan.task.validation), ("test_", work.plan.task.test)):
+        values += [
+            ValueRecord(metric=f"{prefix}{name}", value=value, provenance="exported")
+            for name, value in _score(session, module, split, path).items()
+        ]
+    if work.plan.times:
+        measured = work.timer.time_file(path)
+        values.append(latency_value(measured, "exported", work.timer.device_id))
+    return values
+
+
+def _score(session: Session, module: nn.Module, split: Split, path: Path) -> dict[str, float]:
+    actual = session.run(split.inputs.numpy())
+    check_parity(predict(module, split.inputs).numpy(), actual, str(path))
+    return score_logits(torch.from_numpy(actual), split.targets)
+
+
+def numbers(work: StudyWork, architecture: Architecture) -> list[Number]:
+    """Everything that the record knows of an architecture, the order of fidelities kept."""
+    found: list[Number] = []
+    for fidelity in (INHERITED, RETRAINED, EXPORTED):
+        for record in work.evaluations():
+            if record.digest != architecture.digest or record.fidelity != fidelity:
+                continue
+            for metric, value in best_values(record.values).items():
+                split = None
+                if metric.startswith("test_"):
+                    split = "test"
+                elif metric in work.plan.task.metrics:
+                    split = "validation"
+                found.append(
+                    Number(
+                        metric=metric.removeprefix("test_"),
+                        value=value.value,
+                        lower=value.lower,
+                        upper=value.upper,
+                        provenance=value.provenance,
+                        split=split,
+                        device=value.device_id,
+                    )
+                )
+    return found
+
+
+def _origin(work: StudyWork, architecture: Architecture) -> Origin:
+    versions = {name: version(name) for name in RECORDED_PACKAGES}
+    return Origin(
+        study_id=work.study.id,
+        study_name=work.study.name,
+        seed=work.spec.seed,
+        family=work.spec.space.name,
+        architecture=architecture,
+        versions={**versions, "python": platform.python_version(), "runtime": runtime_version()},
+        device=_device(work),
+    )
+
+
+def _device(work: StudyWork) -> dict[str, Any]:
+    """The machine, and what its latencies are relative to: enough to repeat the measurement."""
+    here = this_device()
+    described: dict[str, Any] = {"id": here.fingerprint, **here.describe()}
+    if work.plan.times:
+        described["reference_ms"] = work.repository.device(here.fingerprint).reference_ms
+        described["latency_settings"] = {
+            "batch": work.timer.settings.batch,
+            "threads": work.timer.settings.threads,
+        }
+    return described

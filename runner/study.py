@@ -1,0 +1,248 @@
+"""The specification of a study: the one model behind the study file, Python and, later, the API.
+
+Owns names, defaults, limits and messages.  Whether a task, a family or a bound exists or can be met is decided
+when the study is validated, because that needs the packages below.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from runner.errors import NotFound, SpecError
+
+MAX_FILE_BYTES = 1_000_000
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+# What an objective may be besides a task's own metrics: computed from structure, or measured on the device.
+COMPUTED = ("parameters", "macs", "model_bytes", "peak_activation_bytes")
+LATENCY = "latency_ms"
+
+Goal = Literal["minimize", "maximize"]
+_MAXIMIZED = ("accuracy",)  # every other metric that a task or a device gives is better when smaller
+
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Scalar = bool | int | float | str
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class TaskSpec(BaseModel):
+    """Which task; options of its own stand beside the name."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The task's own options."""
+        return dict(self.model_extra or {})
+
+
+class SpaceSpec(_Part):
+    """Which family, and what its choices may be."""
+
+    name: str
+    choices: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
+
+
+class ObjectiveSpec(_Part):
+    """Which way is better, hard limits, and for a latency what it is measured on."""
+
+    goal: Goal | None = None  # None: the metric's own goal
+    at_most: float | None = None
+    at_least: float | None = None
+    device: Literal["this-machine"] = "this-machine"
+    batch: Count = 1
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+
+
+class TrainSpec(_Part):
+    """How the supernet is trained."""
+
+    steps: Count = 1500
+    batch: Count = 128
+    recipe: Literal["sandwich"] = "sandwich"
+    random_subnets: Annotated[int, Field(ge=0, le=16)] = 2
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 4e-3
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.05
+
+
+class SearchSpec(_Part):
+    """How the space is searched."""
+
+    algorithm: str = "surrogate"
+    evaluations: Count = 120
+    measured_latencies: Annotated[int, Field(ge=8)] = 24
+    workers: Literal["auto", 1] = "auto"
+
+
+class RetrainSpec(_Part):
+    """Which points of the front are retrained, and for how long."""
+
+    points: list[str] = Field(default_factory=lambda: ["knee"], max_length=64)
+    steps: Count = 600
+    batch: Count = 128
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.05
+
+
+class ExportSpec(_Part):
+    """Which files a chosen architecture becomes."""
+
+    formats: Annotated[list[Literal["onnx"]], Field(min_length=1)] = ["onnx"]
+
+
+class StudySpec(_Part):
+    """A search study.  `load_study` reads one from a file with readable errors."""
+
+    name: Annotated[str, Field(pattern=NAME)]
+    task: TaskSpec
+    space: SpaceSpec
+    objectives: dict[str, ObjectiveSpec] = Field(min_length=1, max_length=6)
+    train: TrainSpec = Field(default_factory=TrainSpec)
+    search: SearchSpec = Field(default_factory=SearchSpec)
+    retrain: RetrainSpec = Field(default_factory=RetrainSpec)
+    export: ExportSpec = Field(default_factory=ExportSpec)
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, objective in self.objectives.items():
+            low, high = objective.at_least, objective.at_most
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"objectives.{name}: at_least {low:g} is above at_most {high:g}; swap them")
+        if self.search.measured_latencies > self.search.evaluations:
+            raise ValueError(
+                f"search.measured_latencies ({self.search.measured_latencies}) is part of search.evaluations "
+                f"({self.search.evaluations}) and cannot exceed it; lower the one or raise the other"
+            )
+        return self
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that change with any setting but the name."""
+        content = self.model_dump(mode="json", exclude={"name"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def goals(self) -> dict[str, Goal]:
+        """Which way each objective is better."""
+        return {name: objective.goal or goal_of(name) for name, objective in self.objectives.items()}
+
+    @property
+    def bounds(self) -> dict[str, tuple[float | None, float | None]]:
+        """The hard limits: (at least, at most) for each objective that has one."""
+        return {
+            name: (objective.at_least, objective.at_most)
+            for name, objective in self.objectives.items()
+            if objective.at_least is not None or objective.at_most is not None
+        }
+
+    @property
+    def latency(self) -> ObjectiveSpec | None:
+        """The settings of the latency objective, if there is one."""
+        return self.objectives.get(LATENCY)
+
+
+def goal_of(metric: str) -> Goal:
+    """Which way a metric is better if a study does not say."""
+    return "maximize" if metric in _MAXIMIZED else "minimize"
+
+
+def load_study(path: Path) -> StudySpec:
+    """Read a study file, YAML or JSON.  Raises `NotFound` or `SpecError`, which lists everything that is wrong."""
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise SpecError(f"{path} is larger than {MAX_FILE_BYTES:,} bytes; this is no study file.")
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NotFound(
+            f"there is no file {path}; examples/digits.yaml in the repository is a study to start from."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path} cannot be read as text: {error}.") from error
+    return parse_study(_parse_yaml(text, path), str(path))
+
+
+def parse_study(data: object, origin: str) -> StudySpec:
+    """A specification from plain data.  Raises `SpecError`; `origin` says in its message where the data came from."""
+    if not isinstance(data, Mapping):
+        raise SpecError(
+            f"{origin} must hold fields such as name, task, space and objectives, got {type(data).__name__}."
+        )
+    try:
+        return StudySpec.model_validate(data)
+    except ValidationError as error:
+        problems = [_explain(dict(problem)) for problem in error.errors(include_url=False)]
+        raise SpecError("\n".join([f"{origin} is not a valid study:", *(f"  {p}" for p in problems)])) from None
+
+
+def _parse_yaml(text: str, path: Path) -> object:
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Refuses duplicate keys, which YAML would silently drop, and anchors, which can grow without limit."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise SpecError(f"{path} uses a YAML alias (*name); write the value out.")
+            return super().compose_node(parent, index)
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+            for key in keys:
+                if keys.count(key) > 1:
+                    raise SpecError(f"{path} has the field {key!r} twice (line {node.start_mark.line + 1}).")
+            return super().construct_mapping(node, deep)
+
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise SpecError(f"{path} is not valid YAML{line}: {getattr(error, 'problem', None) or error}.") from error
+
+
+def _explain(problem: dict[str, Any]) -> str:
+    """One line for one of pydantic's errors: field, what is wrong, what is allowed."""
+    # A union adds the tried type's name to the location; a person knows only fields.
+    location = [
+        str(part) for part in problem["loc"] if not str(part).startswith(("list[", "literal[", "bool", "function"))
+    ]
+    field = ".".join(location)
+    given = problem.get("input")
+    if problem["type"] == "extra_forbidden":
+        known = _fields_at(location[:-1])
+        near = get_close_matches(location[-1], known, n=1, cutoff=0.5)
+        hint = f" did you mean {near[0]!r}?" if near else ""
+        return f"{field}: there is no such field;{hint} allowed: {', '.join(known)}."
+    if problem["type"] == "missing":
+        return f"{field}: this field is required."
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "string_pattern_mismatch":
+        message = "use letters, digits, '.', '_' and '-', at most 64, starting with a letter or digit"
+    if not field:
+        return f"{message}."
+    return f"{field}: {message[0].lower()}{message[1:]}, got {given!r}."
+
+
+def _fields_at(location: list[str]) -> list[str]:
+    """The fields that the part of the specification at `location` has."""
+    part: type[BaseModel] = StudySpec
+    for name in location:
+        if part is StudySpec and name == "objectives":
+            part = ObjectiveSpec
+        elif name in part.model_fields:
+            annotation = part.model_fields[name].annotation
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                part = annotation
+    return list(part.model_fields)

@@ -1,0 +1,148 @@
+"""What a specification means here, and whether it can succeed: asked before anything is paid for.
+
+Owns the check of names, options, metrics and bounds against the packages below, and nothing that lasts.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from predictors.costs import cost, model_size
+from runner.errors import SpecError, Unreachable
+from runner.search.registry import algorithm_names
+from runner.study import COMPUTED, LATENCY, StudySpec
+from search_spaces import SpaceError, load_space
+from supernet.errors import UnknownName
+from supernet.models.registry import load_builder
+from supernet.skeleton import build_skeleton
+from supernet.tasks.registry import load_task
+
+if TYPE_CHECKING:
+    from runner.search.problem import Bound, Goal
+    from search_spaces import Architecture, SearchSpace
+    from supernet.skeleton import Build
+    from supernet.tasks.task import Task
+
+SAMPLED_FOR_BOUNDS = 200  # architectures whose computed costs say what the space can reach
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A specification with everything that its names stand for."""
+
+    spec: StudySpec
+    task: Task
+    space: SearchSpace
+    build: Build
+
+    @property
+    def goals(self) -> dict[str, Goal]:
+        """Which way each objective is better."""
+        return self.spec.goals
+
+    @property
+    def bounds(self) -> dict[str, Bound]:
+        """The hard limits, as the search takes them."""
+        return self.spec.bounds
+
+    @property
+    def computed(self) -> tuple[str, ...]:
+        """The objectives that follow from structure."""
+        return tuple(name for name in self.goals if name in COMPUTED)
+
+    @property
+    def times(self) -> bool:
+        """Whether latency is an objective."""
+        return LATENCY in self.goals
+
+
+def plan(spec: StudySpec) -> Plan:
+    """Resolve a specification.  Raises `SpecError` or `Unreachable`, naming the field and what is possible."""
+    try:
+        task = load_task(spec.task.name, **spec.task.options)
+    except UnknownName as error:
+        raise SpecError(f"task: {error}") from error
+    try:
+        space = load_space(spec.space.name, **spec.space.choices)
+        build = load_builder(spec.space.name, task)
+    except (SpaceError, UnknownName) as error:
+        raise SpecError(f"space: {error}") from error
+    made = Plan(spec=spec, task=task, space=space, build=build)
+    _check_goals(spec, task)
+    _check_algorithm(spec)
+    _check_builds(made)
+    _check_computed_bounds(made)
+    _check_points(spec)
+    return made
+
+
+def computed_costs(architecture: Architecture, planned: Plan) -> dict[str, float]:
+    """Every computed cost of an architecture, from a module without trained weights."""
+    skeleton = build_skeleton(planned.build, architecture, planned.spec.seed)
+    size = model_size(skeleton.module)
+    costs = {"parameters": float(size.parameters), "model_bytes": float(size.model_bytes)}
+    if set(planned.computed) - set(costs):
+        full = cost(planned.build(architecture), planned.task.example(1))
+        costs |= {"macs": float(full.macs), "peak_activation_bytes": float(full.peak_activation_bytes)}
+    return costs
+
+
+def _check_goals(spec: StudySpec, task: Task) -> None:
+    natural: dict[str, Goal] = {**dict.fromkeys(COMPUTED, "minimize"), LATENCY: "minimize", **task.metrics}
+    for name, goal in spec.goals.items():
+        if name not in natural:
+            raise SpecError(f"objectives.{name}: unknown metric; allowed: {', '.join(natural)}.")
+        if goal != natural[name]:
+            raise SpecError(f"objectives.{name}.goal: {name} is better when {natural[name]}d, not {goal}d.")
+
+
+def _check_algorithm(spec: StudySpec) -> None:
+    known = algorithm_names()
+    if spec.search.algorithm not in known:
+        raise SpecError(f"search.algorithm: {spec.search.algorithm!r} is unknown; allowed: {', '.join(known)}.")
+
+
+def _check_builds(planned: Plan) -> None:
+    """One architecture for each value of each choice is built: a patch that divides no image shows here."""
+    for name, choice in planned.space.choices.items():
+        for value in choice.values:
+            try:
+                architecture = planned.space.fix({name: value}).largest()
+            except SpaceError:
+                continue  # the constraints leave no architecture with this value
+            try:
+                build_skeleton(planned.build, architecture, planned.spec.seed)
+            except ValueError as error:
+                raise SpecError(f"space.choices: {error}") from error
+
+
+def _check_computed_bounds(planned: Plan) -> None:
+    bounded = [name for name in planned.computed if name in planned.bounds]
+    if not bounded:
+        return
+    rng = random.Random(planned.spec.seed)
+    sampled = [planned.space.smallest(), planned.space.largest()]
+    sampled += [planned.space.sample(rng) for _ in range(SAMPLED_FOR_BOUNDS)]
+    costs = [computed_costs(architecture, planned) for architecture in dict.fromkeys(sampled)]
+    for name in bounded:
+        values = [one[name] for one in costs]
+        low, high = planned.bounds[name]
+        least, most = (-math.inf if low is None else low), (math.inf if high is None else high)
+        if not any(least <= value <= most for value in values):
+            raise Unreachable(
+                f"objectives.{name}: none of {len(values)} architectures of the space lies between "
+                f"{'any' if low is None else f'{low:,.0f}'} and {'any' if high is None else f'{high:,.0f}'}; they "
+                f"reach from {min(values):,.0f} to {max(values):,.0f}. Change the bound or the space's choices."
+            )
+
+
+def _check_points(spec: StudySpec) -> None:
+    for point in spec.retrain.points:
+        if point != "knee" and (len(point) < 4 or set(point) - set("0123456789abcdef")):
+            raise SpecError(
+                f"retrain.points: {point!r} is neither 'knee' nor the beginning (4 or more hexadecimal digits) of an "
+                "architecture's digest."
+            )

@@ -1,0 +1,134 @@
+"""A browser, and a real server on a port of its own for it to look at."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+
+from runner.service.app import create_app
+from runner.store import Repository, open_repository
+from tests.runner.service.studies import create_study, finish_study, record_failure, record_search, start_study
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+REPORT = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.violations.push(`${event.violatedDirective} ${event.blockedURI}`);
+});
+"""
+
+
+@dataclass
+class Watched:
+    """A page, and everything that it complained about."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def all_complaints(self) -> list[str]:
+        return [*self.complaints, *self.page.evaluate("window.violations ?? []")]
+
+
+def chromium_path(playwright: Playwright) -> str:
+    """Where Chromium is; fails with the remedy where there is none."""
+    named = os.environ.get("SUPERNAUT_CHROMIUM")
+    own = playwright.chromium.executable_path
+    found = [named, *map(shutil.which, ("chromium", "chromium-browser", "google-chrome")), own]
+    for path in found:
+        if path and Path(path).exists():
+            return path
+    pytest.fail(
+        "no Chromium for the browser tests: run `make test`, which brings one, or set SUPERNAUT_CHROMIUM to its path"
+    )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(playwright), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A record with a complete study, a running one and a failed one."""
+    path = tmp_path_factory.mktemp("browser") / "supernaut.db"
+    with open_repository(path) as repository:
+        finish_study(repository, create_study(repository), evaluations=60)
+        running = create_study(repository, "half-way")
+        start_study(repository, running)
+        record_search(repository, running, 8)
+        hostile = create_study(repository, "hostile")
+        start_study(repository, hostile)
+        words = "<img src=x onerror=alert(1)><script>alert(2)</script>" + "averylongword" * 30
+        record_failure(repository, hostile, words)
+        repository.transition_study(hostile.id, "running", "failed", words)
+    return path
+
+
+@pytest.fixture
+def repository(database: Path) -> Iterator[Repository]:
+    with open_repository(database) as repository:
+        yield repository
+
+
+@pytest.fixture(scope="session")
+def address(database: Path) -> Iterator[str]:
+    """A server over the record."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        config = uvicorn.Config(create_app(database, port=port), log_level="warning", lifespan="off", ws="none")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{port}"
+        server.should_exit = True
+        thread.join(timeout=10)
+
+
+@pytest.fixture(params=["light-1280", "dark-360"])
+def look(request: pytest.FixtureRequest) -> tuple[str, int]:
+    """A colour scheme and a width."""
+    scheme, width = request.param.split("-")
+    return scheme, int(width)
+
+
+@pytest.fixture
+def context(browser: Browser, address: str, look: tuple[str, int]) -> Iterator[BrowserContext]:
+    scheme, width = look
+    context = browser.new_context(
+        base_url=address,
+        color_scheme=scheme,
+        viewport={"width": width, "height": 800},  # type: ignore[arg-type]
+    )
+    context.set_default_timeout(10_000)
+    context.add_init_script(REPORT)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def watched(context: BrowserContext) -> Watched:
+    """A page that keeps what the browser complains about."""
+    watched = Watched(context.new_page())
+    page = watched.page
+    page.on("console", lambda message: watched.complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: watched.complaints.append(str(error)))
+    page.on("requestfailed", lambda request: watched.complaints.append(f"failed: {request.url}"))
+
+    def dismiss(dialog: object) -> None:
+        watched.complaints.append("a dialog opened")
+        dialog.dismiss()  # type: ignore[attr-defined]
+
+    page.on("dialog", dismiss)
+    return watched

@@ -1,0 +1,54 @@
+"""Small real studies that the integration tests run, in this process and in others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "task": {"name": "digits"},
+    "space": {
+        "name": "vision_transformer",
+        "choices": {
+            "depth": [1, 2],
+            "width": [16, 32],
+            "patch": 4,
+            "mixer": ["identity", "convolution", "softmax"],
+            "heads": [1, 2],
+            "mlp_ratio": [1, 2],
+        },
+    },
+    "objectives": {"error": {}, "latency_ms": {}, "model_bytes": {}},
+    "train": {"steps": 30, "batch": 64},
+    "search": {"evaluations": 16, "measured_latencies": 8},
+    "retrain": {"steps": 20},
+}
+
+# Without latency nothing is exported before the end, which saves most of the time.
+UNTIMED: dict[str, Any] = {**TINY, "name": "untimed", "objectives": {"error": {}, "model_bytes": {}}}
+
+
+def write(path: Path, spec: dict[str, Any]) -> Path:
+    """The specification as a study file."""
+    path.write_text(json.dumps(spec), encoding="utf-8")
+    return path
+
+
+def environment(home: Path) -> dict[str, str]:
+    """For child processes: one thread, so that repeated runs are bit-equal whatever the machine does."""
+    return {**os.environ, "SUPERNAUT_HOME": str(home), "OMP_NUM_THREADS": "1"}
+
+
+def supernaut(home: Path, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "runner.cli.main", *arguments],
+        capture_output=True, text=True, timeout=timeout, cwd=ROOT, env=environment(home), check=False,
+    )

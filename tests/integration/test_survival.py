@@ -1,0 +1,167 @@
+"""kill -9 at any stage, Ctrl-C, and the same command again: nothing committed is lost or repeated."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.front import read_front
+from runner.settings import Home
+from runner.store import EvaluationRecord, Repository, open_repository
+from tests.integration.studies import ROOT, TINY, UNTIMED, environment, supernaut, write
+
+pytestmark = pytest.mark.slow
+
+
+def rows(home: Path, name: str) -> list[EvaluationRecord]:
+    with open_repository(Home(home).database) as repository:
+        return list(repository.evaluations(repository.study(name).id))
+
+
+def scores(home: Path, name: str) -> list[tuple[str, str, float]]:
+    """What a study found, without what depends on a clock."""
+    return [
+        (row.digest, row.fidelity, value.value)
+        for row in rows(home, name)
+        for value in row.values
+        if value.metric == "error"
+    ]
+
+
+def check_invariants(repository: Repository, name: str) -> None:
+    study = repository.study(name)
+    evaluations = repository.evaluations(study.id)
+    keys = [(row.digest, row.fidelity, row.seed) for row in evaluations]
+    assert len(keys) == len(set(keys)), "an evaluation was counted twice"
+    assert [row.sequence for row in evaluations] == list(range(1, len(evaluations) + 1))
+    events = [event.sequence for event in repository.events(study.id)]
+    assert events == list(range(1, len(events) + 1))
+    spec = json.loads(study.spec)
+    assert sum(row.fidelity == "inherited" for row in evaluations) <= spec["search"]["evaluations"]
+    front = read_front(study, repository)
+    assert not [point for point in front.points if point.predicted(front.goals)], "a predicted point on the front"
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    done = supernaut(folder / "home", "run", str(write(folder / "s.json", UNTIMED)))
+    assert done.returncode == 0, done.stderr
+    return folder / "home"
+
+
+@pytest.mark.parametrize(
+    ("stage", "progress"),
+    [("train", 0), ("train", 17), ("profile", 3), ("search", 0), ("search", 4), ("confirm", 0), ("retrain", 7), ("export", 0)],
+)
+def test_killed_and_continued_equals_uninterrupted(
+    tmp_path: Path, uninterrupted: Path, stage: str, progress: int
+) -> None:
+    file = write(tmp_path / "s.json", UNTIMED)
+    home = tmp_path / "home"
+    killed = subprocess.run(
+        [sys.executable, "-m", "tests.integration.killed_run", str(home), str(file), stage, str(progress)],
+        cwd=ROOT, env=environment(home), capture_output=True, text=True, timeout=300, check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    before = rows(home, "untimed")
+    done = supernaut(home, "run", str(file))
+    assert done.returncode == 0, done.stderr
+    after = rows(home, "untimed")
+    assert after[: len(before)] == before, "a committed evaluation changed or was repeated"
+    assert scores(home, "untimed") == scores(uninterrupted, "untimed")
+    with open_repository(Home(home).database) as repository:
+        check_invariants(repository, "untimed")
+        reasons = [event.payload.get("reason") for event in repository.events(repository.study("untimed").id)]
+        assert "its process ended without a word" in reasons
+
+
+def test_a_timed_study_continues_and_its_timing_process_ends(tmp_path: Path) -> None:
+    file = write(tmp_path / "s.json", TINY)
+    home = tmp_path / "home"
+    killed = subprocess.run(
+        [sys.executable, "-m", "tests.integration.killed_run", str(home), str(file), "profile", "5"],
+        cwd=ROOT, env=environment(home), capture_output=True, text=True, timeout=300, check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    deadline = time.monotonic() + 10
+    while timing_processes(home) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not timing_processes(home), "the timing process outlived its parent"
+    before = rows(home, "tiny")
+    assert len(before) == 5
+    done = supernaut(home, "run", str(file))
+    assert done.returncode == 0, done.stderr
+    assert rows(home, "tiny")[:5] == before
+    with open_repository(Home(home).database) as repository:
+        check_invariants(repository, "tiny")
+
+
+def timing_processes(home: Path) -> list[int]:
+    """Timing processes that were started with this state folder in their environment."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                command = (folder / "cmdline").read_bytes()
+                started_with = (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            if b"timing_worker" in command and f"SUPERNAUT_HOME={home}".encode() in started_with:
+                found.append(int(folder.name))
+    return found
+
+
+def start(home: Path, file: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "runner.cli.main", "run", str(file)],
+        cwd=ROOT, env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], words: str) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return
+    raise AssertionError(f"the process ended before it said {words!r}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_at_a_safe_point(tmp_path: Path, number: signal.Signals) -> None:
+    long: dict[str, Any] = {**UNTIMED, "train": {"steps": 2000, "batch": 64}}
+    home, file = tmp_path / "home", write(tmp_path / "s.json", long)
+    process = start(home, file)
+    wait_for(process, "[1/6] train")
+    wait_for(process, "loss")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err + out
+    with open_repository(Home(home).database) as repository:
+        study = repository.study("untimed")
+        assert study.state == "interrupted"
+        assert [stage.state for stage in repository.stages(study.id)][0] == "pending"
+        assert list(Home(home).study(study.id).glob("supernet/step-*.safetensors"))
+
+
+def test_two_processes_do_not_run_one_study(tmp_path: Path) -> None:
+    long: dict[str, Any] = {**UNTIMED, "train": {"steps": 2000, "batch": 64}}
+    home, file = tmp_path / "home", write(tmp_path / "s.json", long)
+    first = start(home, file)
+    try:
+        wait_for(first, "loss")
+        second = supernaut(home, "run", str(file))
+        assert second.returncode == 4
+        assert f"process {first.pid}" in second.stderr
+        assert "Traceback" not in second.stderr
+    finally:
+        first.kill()
+        first.communicate()

@@ -1,0 +1,80 @@
+"""What a specification means here, refused before anything is paid for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from predictors.costs import cost
+from runner.errors import SpecError, Unreachable
+from runner.study import parse_study
+from runner.validation import Plan, computed_costs, plan
+from search_spaces import SpaceError
+
+
+def planned(**changes: Any) -> Plan:
+    least = {
+        "name": "a",
+        "task": {"name": "digits"},
+        "space": {"name": "vision_transformer", "choices": {"depth": [1, 2], "width": [16], "patch": 4}},
+        "objectives": {"error": {}},
+    }
+    return plan(parse_study({**least, **changes}, "test"))
+
+
+def space(**choices: Any) -> dict[str, Any]:
+    return {"name": "vision_transformer", "choices": choices}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"task": {"name": "digit"}}, ["task", "Did you mean 'digits'"]),
+        ({"task": {"name": "digits", "image_size": 3}}, ["task", "image_size"]),
+        ({"space": {"name": "vision_transfomer"}}, ["space", "vision_transformer"]),
+        ({"space": space(dept=[2])}, ["space", "dept", "depth"]),
+        ({"space": space(mixer=["sofmax"])}, ["space", "sofmax", "softmax"]),
+        ({"space": space(patch=[3])}, ["space.choices", "patch of 3", "does not divide", "8"]),
+        ({"space": space(patch=[1], window=[3])}, ["window", "does not divide"]),
+        ({"objectives": {"eror": {}}}, ["objectives.eror", "error", "latency_ms"]),
+        ({"objectives": {"error": {"goal": "maximize"}}}, ["objectives.error.goal", "minimize"]),
+        ({"search": {"algorithm": "surogate"}}, ["search.algorithm", "surrogate"]),
+        ({"retrain": {"points": ["best"]}}, ["retrain.points", "knee", "best"]),
+    ],
+)
+def test_names_that_mean_nothing(changes: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(SpecError) as caught:
+        planned(**changes)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_computed_bound_that_nothing_can_meet() -> None:
+    with pytest.raises(Unreachable) as caught:
+        planned(objectives={"error": {}, "model_bytes": {"at_most": 10}})
+    assert "objectives.model_bytes" in str(caught.value)
+    assert "reach from" in str(caught.value)
+
+
+def test_a_computed_bound_that_something_meets() -> None:
+    assert planned(objectives={"error": {}, "parameters": {"at_most": 3000}}).bounds == {"parameters": (None, 3000)}
+
+
+def test_computed_costs_agree_with_the_real_module() -> None:
+    made = planned(objectives={"error": {}, "macs": {}, "peak_activation_bytes": {}})
+    for architecture in (made.space.smallest(), made.space.largest()):
+        expected = cost(made.build(architecture), made.task.example(1))
+        assert computed_costs(architecture, made) == {
+            "parameters": expected.parameters,
+            "model_bytes": expected.model_bytes,
+            "macs": expected.macs,
+            "peak_activation_bytes": expected.peak_activation_bytes,
+        }
+
+
+def test_the_space_is_the_family_as_narrowed() -> None:
+    made = planned(space=space(depth=2, width=[16], patch=[2], mixer=["identity"], mlp_ratio=[1]))
+    assert made.space.size() == 1
+    with pytest.raises(SpaceError):
+        made.space.fix({"depth": 3})
