@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from runner.store.records import StudyRecord, ValueRecord
     from runner.store.repository import Repository
 
-PROVENANCE_LEGEND = (
-    "computed: follows from the structure; predicted: estimated, nobody measured it; inherited: measured with shared\n"
-    "weights (scores on the validation split); retrained: after training alone; exported: on the exported file"
-)
-
-
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     for verb in (run, resume, status, front, show, delete):
@@ -174,7 +168,7 @@ _EMPTY = "the front is empty: nothing has been evaluated yet, or nothing keeps t
 
 def _print_front(found: Front) -> None:
     """The front as a table: objectives with unit and provenance, later fidelities beside them."""
-    from supernet.export.card import UNITS
+    from runner.dashboard.words import PROVENANCE, label
 
     if not found.points:
         say(_EMPTY)
@@ -186,9 +180,7 @@ def _print_front(found: Front) -> None:
             "architecture": point.architecture.digest,
         }
         for metric in found.goals:
-            unit = UNITS.get(metric, "")
-            name = metric if not unit or metric.endswith(f"_{unit}") else f"{metric} ({unit})"
-            row[name] = _with_provenance(point.values[metric])
+            row[label(metric)] = _with_provenance(point.values[metric])
             for fidelity, values in point.later.items():
                 if metric in values:
                     row[f"{metric} {fidelity}"] = _number(values[metric].value)
@@ -197,7 +189,11 @@ def _print_front(found: Front) -> None:
     print_table([{name: row.get(name, "") for name in names} for row in rows])
     say()
     say(f"{len(found.points)} points on the front of {len(found.points) + len(found.others)} evaluated")
-    say(PROVENANCE_LEGEND)
+    shown = {value.provenance for point in found.points for value in point.values.values()}
+    shown |= {value.provenance for p in found.points for values in p.later.values() for value in values.values()}
+    for provenance, meaning in PROVENANCE.items():
+        if provenance in shown:
+            say(f"  {provenance:<10} {meaning}")
 
 
 def _with_provenance(value: ValueRecord) -> str:

@@ -22,8 +22,8 @@ from runner.search.pareto import non_dominated
 FloatArray = npt.NDArray[np.float64]
 
 MAX_BOX_OBJECTIVES = 3
-_DIRECTIONS = 256
-_SAMPLES = 16
+_DIRECTIONS = 128
+_SAMPLES = 8
 _CHUNK = 1024  # candidates at once, so that candidates x boxes stays small
 
 

@@ -35,15 +35,11 @@ BoolArray = npt.NDArray[np.bool_]
 
 INITIAL = 12  # the smallest, the largest and random ones, before anything is modelled
 SMALLEST_BATCH, LARGEST_BATCH = 2, 20  # early batches are small, because each result changes much
-REFIT_ALWAYS, REFIT_GROWTH = (
-    200,
-    1.15,
-)  # hyperparameters are learned anew at every batch, later as points grow
+REFIT_ALWAYS = 200  # up to here hyperparameters are learned anew for every batch,
+REFIT_GROWTH = 1.15  # beyond whenever the evaluations have grown by this factor
 MODEL_POINTS = 500  # the cost of a model grows with the cube of its points
-SHORT_LIST, SHORT_LIST_NEAR = (
-    300,
-    100,
-)  # candidates among which a batch is chosen: the best, the best near ones
+SHORT_LIST = 300  # candidates among which a batch is chosen: the best,
+SHORT_LIST_NEAR = 100  # and the best of those near the front
 CLIMBS, CLIMBERS = 2, 6  # rounds of looking at the neighbours of the best candidates, and of how many
 RESCORED = 32  # rows scored together while a batch is chosen
 LOCAL_EVERY = 3  # every third proposal is a neighbour of the front

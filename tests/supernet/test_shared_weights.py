@@ -1,4 +1,4 @@
-"""What borrowed and extracted subnets compute, where their gradients go, and how shared tensors are found."""
+"""What borrowed and extracted subnets compute, and where their gradients go."""
 
 from __future__ import annotations
 
@@ -11,16 +11,11 @@ from torch import Tensor, nn
 
 from search_spaces import (
     Architecture,
-    Categorical,
-    Condition,
-    Constraint,
     InvalidArchitecture,
-    Ordinal,
-    SearchSpace,
     load_space,
 )
-from supernet import Packed, SharedWeights, load_task
-from supernet.errors import LayoutError, ShapeTooLarge, UnknownParameter
+from supernet import SharedWeights, load_task
+from supernet.errors import ShapeTooLarge, UnknownParameter
 from supernet.models.registry import load_builder
 from supernet.tasks.task import Task
 from supernet.tasks.task import loss as task_loss
@@ -34,7 +29,6 @@ from tests.supernet.toys import (
     perceptrons,
     randomise,
     reference_gradients,
-    space_of,
     width_space,
 )
 
@@ -186,115 +180,6 @@ class TestGradients:
         assert gradient.tolist() == [[n, n, 0, 0] for n in (0, 4, 0, 0, 2, 0)]
 
 
-class TestDiscovery:
-    def test_names_are_the_modules_own_and_shapes_the_largest(self, build: Build) -> None:
-        weights = SharedWeights(build, SPACE)
-        largest: dict[str, tuple[int, ...]] = {}
-        for architecture in ARCHITECTURES:
-            for name, value in build(architecture).state_dict().items():
-                known = largest.get(name, value.shape)
-                largest[name] = tuple(max(pair) for pair in zip(known, value.shape, strict=True))
-        assert {name: tuple(value.shape) for name, value in weights.state_dict().items()} == largest
-        assert dict(weights.named_parameters()).keys() == largest.keys()
-
-    def test_values_are_those_of_a_real_build_of_the_largest(self) -> None:
-        def constant(architecture: Architecture) -> nn.Module:
-            module = perceptron(architecture)
-            for parameter in module.parameters():
-                nn.init.constant_(parameter, float(architecture["width"]))
-            return module
-
-        assert all((p == 4).all() for p in SharedWeights(constant, width_space()).parameters())
-
-    def test_equal_seeds_give_equal_weights(self) -> None:
-        first, second, other = (SharedWeights(perceptron, width_space(), seed=seed) for seed in (7, 7, 8))
-        assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
-        assert not torch.equal(first.get_parameter("hidden.weight"), other.get_parameter("hidden.weight"))
-
-    def test_a_shape_that_no_architecture_holds_whole(self) -> None:
-        space = space_of(rows=Ordinal(2, 4), columns=Ordinal(3, 5)).choices
-        narrow = SearchSpace(
-            space, constraints=[Constraint(("rows", "columns"), lambda a: a["rows"] + a["columns"] < 9, "too large")]
-        )
-
-        def linear(architecture: Architecture) -> nn.Module:
-            module = nn.Linear(int(architecture["columns"]), int(architecture["rows"]), bias=False)
-            nn.init.uniform_(module.weight, 1, 2)
-            return module
-
-        weights = SharedWeights(linear, narrow)
-        weight = weights.get_parameter("weight")
-        assert weight.shape == (4, 5)
-        assert ((weight >= 1) & (weight <= 2)).all()  # nothing uninitialised, nothing of another scale
-        for architecture in narrow.enumerate():
-            x = inputs(2, int(architecture["columns"]))
-            assert torch.equal(weights.borrow(architecture)(x), weights.extract(architecture)(x))
-
-    def test_names_that_only_a_condition_brings_out_are_found(self) -> None:
-        """`kernel` is active only where `kind` is the value that the largest architecture does not have."""
-        space = SearchSpace(
-            {
-                "deep": Categorical(True, False),
-                "kind": Categorical("convolution", "linear"),
-                "kernel": Ordinal(*range(1, 40, 2)),
-            },
-            conditions={
-                "kind": [Condition("deep", (True,))],
-                "kernel": [Condition("kind", ("convolution",))],
-            },
-        )
-
-        def build(architecture: Architecture) -> nn.Module:
-            if "kernel" not in architecture:
-                return nn.Sequential(nn.Linear(1, 1))
-            kernel = int(architecture["kernel"])
-            return nn.ModuleDict({f"kernel_{kernel}": nn.Conv1d(1, 1, kernel)})
-
-        weights = SharedWeights(build, space)
-        for architecture in space.enumerate():
-            weights.borrow(architecture)
-
-    def test_a_differing_number_of_axes_is_refused_by_name(self) -> None:
-        def build(architecture: Architecture) -> nn.Module:
-            return nn.Conv1d(1, 1, 1) if architecture["kind"] == "one" else nn.Conv2d(1, 1, 1)
-
-        with pytest.raises(LayoutError, match=r"weight has . axes in one architecture and . in another"):
-            SharedWeights(build, space_of(kind=Categorical("one", "two")))
-
-    def test_a_differing_dtype_is_refused_by_name(self) -> None:
-        def build(architecture: Architecture) -> nn.Module:
-            return nn.Linear(2, 2, dtype=torch.float64 if architecture["wide"] else torch.float32)
-
-        with pytest.raises(LayoutError, match=r"weight is torch.float.. in one architecture and torch.float.."):
-            SharedWeights(build, space_of(wide=Categorical(False, True)))
-
-    def test_a_misspelt_layout_pattern_names_the_nearest_parameters(self) -> None:
-        with pytest.raises(LayoutError, match=r"'hiden.weight' matches no parameter.*hidden.weight"):
-            SharedWeights(perceptron, width_space(), layouts={"hiden.weight": Packed(2)})
-
-    def test_a_failing_build_names_the_architecture(self) -> None:
-        def build(architecture: Architecture) -> nn.Module:
-            if architecture["width"] == 3:
-                raise RuntimeError("width 3 is broken")
-            return perceptron(architecture)
-
-        with pytest.raises(RuntimeError, match="width 3 is broken") as caught:
-            SharedWeights(build, width_space())
-        assert caught.value.__notes__ == ['while building the architecture {"width":3}']
-
-    def test_a_parameter_that_is_frozen_in_some_architectures_is_trained_in_the_others(self) -> None:
-        def build(architecture: Architecture) -> nn.Module:
-            module = nn.Linear(2, int(architecture["width"]))
-            module.weight.requires_grad_(architecture["width"] != 4)
-            return module
-
-        weights = SharedWeights(build, width_space())
-        weights.borrow(of_width(4))(inputs(1, 2)).sum().backward()
-        assert weights.get_parameter("weight").grad is None
-        weights.borrow(of_width(2))(inputs(1, 2)).sum().backward()
-        assert weights.get_parameter("weight").grad is not None
-
-
 class TestRefusals:
     def test_an_architecture_of_another_space(self) -> None:
         weights = perceptrons()
@@ -379,3 +264,14 @@ def test_shapes_counts_the_subnets_parameters(transformers: SharedWeights, build
     for architecture in ARCHITECTURES[:5]:
         wanted = {name: tuple(value.shape) for name, value in build(architecture).named_parameters()}
         assert transformers.shapes(architecture) == wanted
+
+
+def test_names_are_the_modules_own_and_shapes_the_largest(build: Build) -> None:
+    weights = SharedWeights(build, SPACE)
+    largest: dict[str, tuple[int, ...]] = {}
+    for architecture in ARCHITECTURES:
+        for name, value in build(architecture).state_dict().items():
+            known = largest.get(name, value.shape)
+            largest[name] = tuple(max(pair) for pair in zip(known, value.shape, strict=True))
+    assert {name: tuple(value.shape) for name, value in weights.state_dict().items()} == largest
+    assert dict(weights.named_parameters()).keys() == largest.keys()

@@ -132,8 +132,8 @@ def test_a_table_that_the_module_keeps_survives_the_health_check() -> None:
 
         def forward(self, x: Tensor) -> Tensor:
             if self.table is None:
-                self.table = torch.linspace(0.5, 1.5, FEATURES) + 0 * x[0]
-            return self.leave(x * self.table)
+                self.table = torch.linspace(0.5, 1.5, CLASSES)
+            return self.leave(x) * self.table
 
     module = Caching()
     score(module, small_task().validation)
