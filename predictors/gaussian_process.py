@@ -126,14 +126,6 @@ class GaussianProcess:
         unit, noise = self.hyperparameters.unit, self.hyperparameters.noise
         return posterior.mean, np.sqrt(posterior.std**2 + noise * unit**2)
 
-    def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
-        """What each value would be predicted as without it (Rasmussen and Williams 2006, eq. 5.12)."""
-        inverse = cho_solve((self.factor, True), np.eye(len(self.factor)))
-        precision = np.diag(inverse)
-        mean = self._standardised - (inverse @ self._standardised) / precision
-        known = self.hyperparameters
-        return known.offset + known.unit * mean, known.unit / np.sqrt(precision)
-
     @cached_property
     def _standardised(self) -> FloatArray:
         return (self.values - self.hyperparameters.offset) / self.hyperparameters.unit

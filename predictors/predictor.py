@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from predictors.errors import TooFewValues
 from predictors.features import FeatureLayout
@@ -102,7 +102,8 @@ def _held_out(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation of each value by a process that was fitted without it.
 
-    Its hyperparameters too: the closed form of `leave_one_out` keeps those that the value helped to choose, and
+    Its hyperparameters too: the closed form (Rasmussen and Williams 2006, eq. 5.12) keeps those that the
+    value helped to choose, and
     its intervals then hold 80 to 85 % of HW-GPT-Bench instead of 90 (100 values, 6 draws).
     """
     means, stds = np.empty_like(targets), np.empty_like(targets)

@@ -7,7 +7,7 @@ shared weights becomes a row of the record.  What is done in which order is `pip
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from runner.timing import StudyTimer
 from runner.validation import computed_costs
 from supernet.shared_weights import SharedWeights
 from supernet.training.checkpoint import Checkpoints
-from supernet.training.loop import LoopConfig, Watcher
+from supernet.training.loop import HealthPoint, LoopConfig, Watcher
 from supernet.training.supernet import score_inherited
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from runner.study import load_study
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-VERBS = sorted(str(name) for name in getattr(typer.main.get_command(app), "commands"))
+VERBS = typer.main.get_command(app).list_commands(None)  # type: ignore[attr-defined,arg-type]
 
 
 def blocks(language: str) -> list[str]:
@@ -36,7 +36,9 @@ def test_every_make_target_in_the_readme_exists() -> None:
 
 @pytest.mark.parametrize("code", [block for block in blocks("python") if "onnxruntime" not in block])
 def test_the_readme_s_code_runs(code: str) -> None:
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -53,7 +55,9 @@ def test_every_example_is_a_valid_study() -> None:
 
 
 def test_the_lock_pins_every_dependency() -> None:
-    pinned = {line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "requirements.lock").read_text().splitlines()}
+    pinned = {
+        line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "requirements.lock").read_text().splitlines()
+    }
     wanted = re.findall(r'^    "([A-Za-z0-9-]+)[>=<]', (ROOT / "pyproject.toml").read_text(), flags=re.M)
     assert wanted
     assert [name for name in wanted if name.lower() not in pinned] == []

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runner.store.records import StudyRecord, ValueRecord
     from runner.store.repository import Repository
 
+
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     for verb in (run, resume, status, front, show, delete):

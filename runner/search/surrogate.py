@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from runner.search.candidates import CandidateSource
 from runner.search.goal import Goal
@@ -79,7 +80,9 @@ class Surrogate:
             return self._initial(position)
         start, size = _batch_around(position)
         if self._batch[0] != start and supply.remaining:
-            self._batch = (start, self._plan(start, size))
+            # Small matrices: on a busy machine BLAS threads wait for each other far longer than they compute.
+            with threadpool_limits(1, user_api="blas"):
+                self._batch = (start, self._plan(start, size))
         left = (architecture for architecture in self._batch[1] if supply.available(architecture))
         return next(left, None) or supply.draw(self._record.rng("surrogate"))
 

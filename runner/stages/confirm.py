@@ -26,7 +26,13 @@ def run(work: StudyWork) -> dict[str, Any]:
             work.repository.add_value(point.evaluation_id, value)
             front = work.front().points
             work.reporter.progress(len(front) - len(_waiting(work)), len(front), point.architecture.digest)
-    return {"points": len(work.front().points), **predictions_against_measurements(work)}
+    checked = predictions_against_measurements(work)
+    if checked["checked_predictions"]:
+        work.reporter.note(
+            f"{checked['inside_interval']} of {checked['checked_predictions']} measured latencies lay inside the 90 % "
+            f"interval that was predicted; mean error {checked['mean_absolute_error_ms']:.4f} ms"
+        )
+    return {"points": len(work.front().points), **checked}
 
 
 def predictions_against_measurements(work: StudyWork) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
+from predictors.design import spread
 from runner.front import INHERITED
-from runner.validation import computed_costs
 from supernet.training.loop import derive_seed
 
 if TYPE_CHECKING:
@@ -15,27 +15,16 @@ if TYPE_CHECKING:
     from runner.work import StudyWork
     from search_spaces import Architecture
 
-CANDIDATES_PER_PLACE = 8
-
 
 def design(plan: Plan) -> list[Architecture]:
-    """The smallest, the largest and random architectures spread evenly over the range of sizes.
+    """Architectures that lie far apart, the smallest first, so that a broken family shows at once.
 
-    A uniform sample of a space crowds in the middle; latencies must be known at the ends.  The order is shuffled, so
-    that a slow drift of the machine is not taken for an effect of size.
+    The order of the others is shuffled, so that a slow drift of the machine is not taken for an effect of size.
     """
-    wanted = min(plan.spec.search.measured_latencies, plan.space.size())
-    chosen = dict.fromkeys([plan.space.smallest(), plan.space.largest()])
     rng = random.Random(derive_seed(plan.spec.seed, "profile"))
-    pool = {plan.space.sample(rng) for _ in range(wanted * CANDIDATES_PER_PLACE)} - set(chosen)
-    ordered = sorted(pool, key=lambda a: (computed_costs(a, plan)["parameters"], a.digest))
-    places = wanted - len(chosen)
-    if places > 0 and ordered:
-        step = len(ordered) / places
-        chosen |= dict.fromkeys(ordered[min(len(ordered) - 1, int((place + 0.5) * step))] for place in range(places))
-    first, *others = chosen
+    first, *others = spread(plan.space, plan.spec.search.measured_latencies, rng)
     rng.shuffle(others)
-    return [first, *others][:wanted]
+    return [first, *others]
 
 
 def run(work: StudyWork) -> dict[str, Any]:

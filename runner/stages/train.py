@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.errors import Interrupted
 from supernet.errors import CheckpointError
-from supernet.training.loop import Stopped, restore
+from supernet.training.loop import HealthPoint, Stopped, restore
 from supernet.training.sampling import Sandwich
 from supernet.training.supernet import train_supernet
 
@@ -17,7 +17,13 @@ FOLDER = "supernet"
 
 
 def run(work: StudyWork) -> dict[str, Any]:
-    """Train from the newest checkpoint to the end; the detail holds the health curve."""
+    """Train from the newest checkpoint to the end; the detail holds the health curve, events hold it as it grows."""
+
+    def health(point: HealthPoint) -> None:
+        work.repository.add_event(work.study.id, "train.health", {"step": point.step, **point.values})
+        errors = ", ".join(f"{subnet} {error:.1%}" for subnet, error in point.values.items())
+        work.reporter.note(f"step {point.step}: validation error {errors}")
+
     try:
         curve = train_supernet(
             work.weights,
@@ -25,7 +31,7 @@ def run(work: StudyWork) -> dict[str, Any]:
             Sandwich(work.plan.space, work.spec.train.random_subnets),
             work.train_config,
             checkpoints=work.checkpoints(FOLDER),
-            watcher=work.watcher(),
+            watcher=work.watcher(health),
         )
     except Stopped as stopped:
         raise Interrupted(f"{stopped}; a checkpoint of it is kept") from stopped

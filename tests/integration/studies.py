@@ -50,5 +50,10 @@ def supernaut(home: Path, *arguments: str, timeout: float = 300) -> subprocess.C
     """Run the command line in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "runner.cli.main", *arguments],
-        capture_output=True, text=True, timeout=timeout, cwd=ROOT, env=environment(home), check=False,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=ROOT,
+        env=environment(home),
+        check=False,
     )

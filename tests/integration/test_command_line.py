@@ -220,7 +220,9 @@ def test_a_name_already_used_with_other_settings(call: Callable[..., Answer], fi
     assert "supernaut delete tiny" in answer.err
 
 
-@pytest.mark.parametrize("arguments", [["frnt", "tiny"], ["front"], ["front", "tiny", "--outptu", "json"], ["list", "-o", "xml"]])
+@pytest.mark.parametrize(
+    "arguments", [["frnt", "tiny"], ["front"], ["front", "tiny", "--outptu", "json"], ["list", "-o", "xml"]]
+)
 def test_wrong_usage(call: Callable[..., Answer], tmp_path: Path, arguments: list[str]) -> None:
     assert call(tmp_path / "home", *arguments).code == 2
 
@@ -266,7 +268,9 @@ def test_checkpoints_that_are_all_damaged(call: Callable[..., Answer], copy: Pat
     assert json.loads(call(copy, "front", "tiny", "-o", "json").out) == rows
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "model.safetensors", "sample_outputs.npy", "README.md", "manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["model.onnx", "model.safetensors", "sample_outputs.npy", "README.md", "manifest.json"]
+)
 def test_a_damaged_bundle(call: Callable[..., Answer], finished: Path, tmp_path: Path, name: str) -> None:
     folder = Path(shutil.copytree(bundle(finished), tmp_path / "bundle"))
     content = bytearray((folder / name).read_bytes())
@@ -308,8 +312,16 @@ def test_a_full_disk_ends_in_one_message_and_the_study_goes_on_afterwards(tmp_pa
     """RLIMIT_FSIZE makes the larger writes of a child process fail, as a full disk would."""
     home, file = tmp_path / "home", write(tmp_path / "s.json", UNTIMED)
     limited = subprocess.run(
-        ["bash", "-c", f"trap '' XFSZ; ulimit -f 150; exec {sys.executable} -m runner.cli.main --home {home} run {file}"],
-        capture_output=True, text=True, cwd=ROOT, timeout=300, check=False,
+        [
+            "bash",
+            "-c",
+            f"trap '' XFSZ; ulimit -f 150; exec {sys.executable} -m runner.cli.main --home {home} run {file}",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=300,
+        check=False,
     )
     assert limited.returncode == 6, limited.stderr
     assert "Traceback" not in limited.stderr

@@ -59,7 +59,16 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("stage", "progress"),
-    [("train", 0), ("train", 17), ("profile", 3), ("search", 0), ("search", 4), ("confirm", 0), ("retrain", 7), ("export", 0)],
+    [
+        ("train", 0),
+        ("train", 17),
+        ("profile", 3),
+        ("search", 0),
+        ("search", 4),
+        ("confirm", 0),
+        ("retrain", 7),
+        ("export", 0),
+    ],
 )
 def test_killed_and_continued_equals_uninterrupted(
     tmp_path: Path, uninterrupted: Path, stage: str, progress: int
@@ -68,7 +77,12 @@ def test_killed_and_continued_equals_uninterrupted(
     home = tmp_path / "home"
     killed = subprocess.run(
         [sys.executable, "-m", "tests.integration.killed_run", str(home), str(file), stage, str(progress)],
-        cwd=ROOT, env=environment(home), capture_output=True, text=True, timeout=300, check=False,
+        cwd=ROOT,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     before = rows(home, "untimed")
@@ -88,7 +102,12 @@ def test_a_timed_study_continues_and_its_timing_process_ends(tmp_path: Path) -> 
     home = tmp_path / "home"
     killed = subprocess.run(
         [sys.executable, "-m", "tests.integration.killed_run", str(home), str(file), "profile", "5"],
-        cwd=ROOT, env=environment(home), capture_output=True, text=True, timeout=300, check=False,
+        cwd=ROOT,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     deadline = time.monotonic() + 10
@@ -122,7 +141,11 @@ def timing_processes(home: Path) -> list[int]:
 def start(home: Path, file: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "runner.cli.main", "run", str(file)],
-        cwd=ROOT, env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT,
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -148,7 +171,7 @@ def test_a_signal_stops_at_a_safe_point(tmp_path: Path, number: signal.Signals) 
     with open_repository(Home(home).database) as repository:
         study = repository.study("untimed")
         assert study.state == "interrupted"
-        assert [stage.state for stage in repository.stages(study.id)][0] == "pending"
+        assert repository.stages(study.id)[0].state == "pending"
         assert list(Home(home).study(study.id).glob("supernet/step-*.safetensors"))
 
 

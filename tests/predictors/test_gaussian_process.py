@@ -132,18 +132,6 @@ def test_joint_samples_have_the_posterior_moments(space: SearchSpace) -> None:
     assert np.cov(samples.T) == pytest.approx(known.unit**2 * covariance, abs=0.05 * posterior.std.max() ** 2)
 
 
-def test_leave_one_out_equals_leaving_one_out(space: SearchSpace) -> None:
-    features = drawn(space, 15, 0)
-    process = GaussianProcess.fit(features, target(features), seed=0)
-    mean, std = process.leave_one_out()
-    for row in range(15):
-        rest = [other for other in range(15) if other != row]
-        without = GaussianProcess.conditioned(process.hyperparameters, features.take(rest), target(features)[rest])
-        expected, spread = without.predict(features.take([row]), with_noise=True)
-        assert mean[row] == pytest.approx(expected[0], abs=1e-6)
-        assert std[row] == pytest.approx(spread[0], rel=1e-4)
-
-
 def test_units_do_not_matter(space: SearchSpace) -> None:
     features, others = drawn(space, 30, 0), drawn(space, 10, 1)
     mean, std = GaussianProcess.fit(features, target(features), seed=0).predict(others)

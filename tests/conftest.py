@@ -1,4 +1,4 @@
-"""Settings of all tests of shared weights, models, training and export."""
+"""Settings of all tests."""
 
 from __future__ import annotations
 
