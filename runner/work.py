@@ -94,10 +94,11 @@ class StudyWork:
         """The checkpoints of one training run of this study."""
         return Checkpoints(self.folder / name, on_damaged=self.reporter.note)
 
-    def watcher(self) -> Watcher:
-        """Follows a training run for the reporter."""
+    def watcher(self, health: Callable[[HealthPoint], None] = lambda point: None) -> Watcher:
+        """Follows a training run for the reporter, and for whoever wants its health curve."""
         return Watcher(
             progress=lambda done, total, loss: self.reporter.progress(done, total, f"loss {loss:.3f}"),
+            health=health,
             stop=self.stop,
         )
 
