@@ -17,7 +17,7 @@ from runner.study import COMPUTED, LATENCY, StudySpec
 from search_spaces import SpaceError, load_space
 from supernet.errors import UnknownName
 from supernet.models.registry import load_builder
-from supernet.skeleton import build_skeleton
+from supernet.skeleton import build_outline
 from supernet.tasks.registry import load_task
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ def plan(spec: StudySpec) -> Plan:
 
 def computed_costs(architecture: Architecture, planned: Plan) -> dict[str, float]:
     """Every computed cost of an architecture, from a module without trained weights."""
-    skeleton = build_skeleton(planned.build, architecture, planned.spec.seed)
-    size = model_size(skeleton.module)
+    size = model_size(build_outline(planned.build, architecture, planned.spec.seed))
     costs = {"parameters": float(size.parameters), "model_bytes": float(size.model_bytes)}
     if set(planned.computed) - set(costs):
         full = cost(planned.build(architecture), planned.task.example(1))
@@ -114,7 +113,7 @@ def _check_builds(planned: Plan) -> None:
             except SpaceError:
                 continue  # the constraints leave no architecture with this value
             try:
-                build_skeleton(planned.build, architecture, planned.spec.seed)
+                build_outline(planned.build, architecture, planned.spec.seed)
             except ValueError as error:
                 raise SpecError(f"space.choices: {error}") from error
 

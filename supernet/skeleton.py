@@ -116,6 +116,15 @@ def build_real(build: Build, architecture: Architecture, seed: int) -> nn.Module
             raise
 
 
+def build_outline(build: Build, architecture: Architecture, seed: int) -> nn.Module:
+    """The user's module to count, not to run: parameters on `meta` wherever the factory allows it."""
+    try:
+        with _parameters_on_meta():
+            return build_real(build, architecture, seed)
+    except (RuntimeError, TypeError, ValueError):  # a factory that reads values; if it is its own error, it comes again
+        return build_real(build, architecture, seed)
+
+
 @torch.inference_mode(False)
 def build_skeleton(build: Build, architecture: Architecture, seed: int) -> Skeleton:
     """The user's module with parameters on `meta`.
@@ -161,6 +170,9 @@ def _without_values(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module, replaced) if replaced else module
 
 
+_FOLLOWED = (torch.Tensor, dict, list, tuple, set, frozenset)
+
+
 def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
     """Every tensor among the attributes of `module` and its submodules, also inside ordinary containers."""
     seen: set[int] = set()
@@ -172,10 +184,9 @@ def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
         seen.add(id(value))
         if isinstance(value, torch.Tensor):
             yield value
-        elif isinstance(value, dict):
-            pending.extend(value.values())
-        elif isinstance(value, list | tuple | set | frozenset):
-            pending.extend(value)
+            continue
+        inside = value.values() if isinstance(value, dict) else value
+        pending.extend(one for one in inside if isinstance(one, _FOLLOWED))  # type: ignore[attr-defined]
 
 
 @contextmanager

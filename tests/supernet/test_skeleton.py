@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from search_spaces import Architecture
+from search_spaces import Architecture, load_space
+from supernet import load_task
 from supernet.errors import LayoutError
-from supernet.skeleton import Build, build_real, build_skeleton, leaves
+from supernet.models.registry import load_builder
+from supernet.skeleton import Build, build_outline, build_real, build_skeleton, leaves
 
 A = Architecture({"width": 3})
 
@@ -251,3 +253,12 @@ def test_a_skeleton_does_not_remember_the_mode_it_was_made_in(mode: Any) -> None
 def test_leaves_follow_the_order_of_parameters() -> None:
     module = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 4, bias=False)))
     assert [leaf.name for leaf in leaves(module)] == [name for name, _ in module.named_parameters()]
+
+
+def test_an_outline_has_the_shapes_of_the_real_module_and_no_values() -> None:
+    space = load_space("vision_transformer")
+    build = load_builder("vision_transformer", load_task("digits"))
+    for architecture in (space.smallest(), space.largest()):
+        outline, real = build_outline(build, architecture, 0), build(architecture)
+        assert [p.shape for p in outline.parameters()] == [p.shape for p in real.parameters()]
+        assert all(parameter.is_meta for parameter in outline.parameters())
