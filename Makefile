@@ -3,19 +3,21 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# torch first and on its own: a bare requirement would pull gigabytes of CUDA where a CPU build is at hand.
+# torch first and on its own.  PyPI's build for Linux carries CUDA; for the small CPU build say
+# make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
 TORCH  := $(shell sed -n 's/^\(torch==.*\)/\1/p' requirements.lock)
 
+.DELETE_ON_ERROR:
 .PHONY: demo test fast lint types serve evidence clean
 
 demo: $(VENV)/installed
-	SUPERNAUT_HOME=$(CURDIR)/.demo $(BIN)/supernaut run examples/digits.yaml
+	$(BIN)/supernaut --home .demo run examples/digits.yaml
 	@echo
-	@echo "This study lives in .demo; put SUPERNAUT_HOME=$(CURDIR)/.demo before the commands above,"
-	@echo "and use $(BIN)/supernaut, or activate $(VENV). \`make serve\` shows the front in a browser."
+	@echo "The commands are in $(BIN): activate it with \`. $(BIN)/activate\`."
 
 serve: $(VENV)/installed
-	SUPERNAUT_HOME=$(CURDIR)/.demo $(BIN)/supernaut serve
+	$(BIN)/supernaut --home .demo serve
 
 test: $(VENV)/installed-dev
 	bash .ci/browser
@@ -41,7 +43,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/torch: $(VENV)/bin/python requirements.lock
-	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) "$(TORCH)"
 	@touch $@
 
 $(VENV)/installed: $(VENV)/torch pyproject.toml

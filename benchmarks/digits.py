@@ -11,7 +11,6 @@ import argparse
 import json
 import platform
 import statistics
-import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from runner.front import read_front
 from runner.pipeline import run, submit
 from runner.settings import Home
 from runner.store import open_repository
-from runner.study import load_study
+from runner.study import StudySpec, load_study
 from runner.validation import plan
 
 ROOT = Path(__file__).parents[1]
@@ -37,10 +36,11 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=ROOT / ".demo" / "evidence")
     arguments = parser.parse_args()
     known = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-    done = {row["seed"]: row for row in known}
+    example = load_study(ROOT / "examples" / "digits.yaml")
+    done = {row["seed"]: row for row in known if row["spec"] == example.model_copy(update={"seed": row["seed"]}).digest}
     for seed in range(arguments.seeds):
         if seed not in done:
-            done[seed] = one(seed, Home(arguments.home))
+            done[seed] = one(example, seed, Home(arguments.home))
             RESULTS.parent.mkdir(exist_ok=True)
             with RESULTS.open("a") as file:
                 file.write(json.dumps(done[seed]) + "\n")
@@ -53,14 +53,13 @@ def main() -> None:
             print(f"{metric}: median {statistics.median(values):.4f}, from {min(values):.4f} to {max(values):.4f}")
 
 
-def one(seed: int, home: Home) -> dict[str, Any]:
+def one(example: StudySpec, seed: int, home: Home) -> dict[str, Any]:
     """One study, and what it shows."""
-    example = load_study(ROOT / "examples" / "digits.yaml")
     spec = example.model_copy(update={"name": f"digits-{seed}", "seed": seed})
-    started = time.monotonic()
     with open_repository(home.database) as repository, following() as reporter, stop_on_signals() as stop:
         study = run(submit(spec, repository, home, reporter), repository, home, reporter, stop)
         front = read_front(study, repository)
+        stages = repository.stages(study.id)
     planned = plan(spec)
     (largest,) = front.find(planned.space.largest().digest)
     allowed = largest.number("error") + ALLOWED_ERRORS / len(planned.task.validation)
@@ -70,6 +69,7 @@ def one(seed: int, home: Home) -> dict[str, Any]:
     exported = knee.later["exported"]
     return {
         "seed": seed,
+        "spec": spec.digest,
         "test_accuracy": exported["test_accuracy"].value,
         "knee_latency_ms": exported["latency_ms"].value,
         "front_points": len(front.points),
@@ -79,7 +79,10 @@ def one(seed: int, home: Home) -> dict[str, Any]:
         "fastest_as_good_ratio": min(p.number("latency_ms") for p in as_good) / largest.number("latency_ms")
         if as_good
         else None,
-        "seconds": round(time.monotonic() - started, 1),
+        "seconds": round(
+            sum((s.finished_at - s.started_at).total_seconds() for s in stages if s.finished_at and s.started_at)
+        ),
+        "interval": [stages[3].detail["inside_interval"], stages[3].detail["checked_predictions"]],
         "device": this_device().describe(),
         "versions": {name: version(name) for name in ("torch", "onnxruntime", "onnxscript")},
         "python": platform.python_version(),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ from predictors.latency.device import this_device
 if TYPE_CHECKING:
     from runner.settings import Home
 
-NEEDED = ("torch", "onnx", "onnxruntime", "onnxscript", "optuna", "sqlalchemy", "scikit-learn")
 LEAST_FREE_BYTES = 500_000_000
 TIMINGS = 5
 NOISY = 0.05  # spread of repeated latencies beyond which a person should close other programs
@@ -58,7 +58,9 @@ def _python(_: Home) -> tuple[bool, str]:
 
 def _packages(_: Home) -> tuple[bool, str]:
     found, missing = [], []
-    for name in NEEDED:
+    for name in sorted(
+        re.split(r"[<>=;\[ ]", line)[0] for line in requires("supernaut") or () if "extra ==" not in line
+    ):
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:

@@ -6,6 +6,7 @@ RunnerError
 ├── NotFound           a study, architecture or file that does not exist                        exit 3
 ├── Conflict           a name already taken, a study already running, another device            exit 4
 ├── StudyFailed        a stage could not do its work                                            exit 6
+│   └── NonFiniteScore an architecture's outputs are NaN or infinite                            exit 6
 └── Interrupted        someone asked to stop; the same command goes on                          exit 130
 
 Errors of the other packages pass through; `exit_code` knows theirs too.
@@ -13,7 +14,7 @@ Errors of the other packages pass through; `exit_code` knows theirs too.
 
 from __future__ import annotations
 
-OK, USAGE, NOT_FOUND, CONFLICT, UNREACHABLE_SERVER, FAILED, INTERRUPTED = 0, 2, 3, 4, 5, 6, 130
+OK, UNEXPECTED, USAGE, NOT_FOUND, CONFLICT, UNREACHABLE_SERVER, FAILED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
 
 
 class RunnerError(ValueError):
@@ -52,6 +53,10 @@ class StudyFailed(RunnerError):
     exit_code = FAILED
 
 
+class NonFiniteScore(StudyFailed):
+    """An architecture's outputs are NaN or infinite: recorded as its failure, never as a result."""
+
+
 class Interrupted(RunnerError):
     """The study stopped because someone asked it to; it can go on."""
 
@@ -83,4 +88,5 @@ _CODES = {
     "SupernetError": FAILED,
     "DeviceChanged": CONFLICT,
     "PredictorError": FAILED,
+    "OSError": FAILED,  # a full disk, a folder that cannot be written
 }

@@ -13,7 +13,7 @@ import numpy as np
 
 from runner.errors import NotFound, SpecError
 from runner.search.pareto import knee, non_dominated
-from runner.study import StudySpec
+from runner.study import recorded_spec
 from search_spaces import Architecture
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def compute_front(
 
 def read_front(study: StudyRecord, repository: Repository) -> Front:
     """The front of a recorded study, without opening its task, its space or its weights."""
-    spec = StudySpec.model_validate_json(study.spec)
+    spec = recorded_spec(study.spec, study.name)
     return compute_front(repository.evaluations(study.id), spec.goals, spec.bounds)
 
 

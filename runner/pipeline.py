@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from runner.errors import Conflict, Interrupted, Unreachable, exit_code
 from runner.progress import Reporter, Stop, never
 from runner.stages import confirm, export, profile, retrain, search, train
-from runner.store.errors import StudyNotFound
-from runner.study import LATENCY, StudySpec
+from runner.store.errors import AmbiguousId, StudyNotFound
+from runner.study import LATENCY, StudySpec, recorded_spec
 from runner.timing import StudyTimer, register_this_device
 from runner.validation import plan
 from runner.work import StudyWork
@@ -48,7 +48,7 @@ def submit(spec: StudySpec, repository: Repository, home: Home, reporter: Report
     """
     try:
         known = repository.study(spec.name)
-    except StudyNotFound:
+    except (StudyNotFound, AmbiguousId):  # as a name: other studies' ids may begin with it
         known = None
     if known is not None and known.name == spec.name:
         if known.spec_digest != spec.digest:
@@ -103,8 +103,11 @@ def open_work(
     study: StudyRecord, repository: Repository, home: Home, reporter: Reporter, stop: Stop = never
 ) -> StudyWork:
     """The objects that stages work with, for a recorded study."""
-    spec = StudySpec.model_validate_json(study.spec)
-    return StudyWork(plan=plan(spec), study=study, repository=repository, home=home, reporter=reporter, stop=stop)
+    planned = plan(recorded_spec(study.spec, study.name))
+    work = StudyWork(plan=planned, study=study, repository=repository, home=home, reporter=reporter, stop=stop)
+    if planned.times:
+        _ = work.timer  # refuses another device now, not after minutes of training
+    return work
 
 
 @contextmanager
@@ -114,7 +117,7 @@ def exclusively(folder: Path, name: str) -> Iterator[None]:
     with (folder / "lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             file.seek(0)
             raise Conflict(
                 f"the study {name!r} is being run by process {file.read().strip() or 'unknown'} already; wait for it, "
@@ -158,21 +161,25 @@ def _run_stages(work: StudyWork) -> None:
 
 
 def _check_latency_bound(planned: Plan, repository: Repository, home: Home, device_id: str, reporter: Reporter) -> None:
-    """Time the smallest architecture: if that is too slow, no training will help."""
-    _low, high = planned.bounds.get(LATENCY, (None, None))
+    """Time the ends of the space: if the bounds lie beyond them, no training will help."""
+    low, high = planned.bounds.get(LATENCY, (None, None))
     objective = planned.spec.latency
-    if high is None or objective is None:
+    if objective is None or (low is None and high is None):
         return
-    reporter.note(f"timing the smallest architecture against the bound of {high:g} ms")
+    reporter.note(f"timing the smallest and the largest architecture against the bounds of {LATENCY}")
     timer = StudyTimer(repository, home, objective, device_id)
     try:
-        module = build_real(planned.build, planned.space.smallest(), planned.spec.seed)
-        fastest = timer.time_module(module, planned.task.example(2)).p50_ms
+        fastest, slowest = (
+            timer.time_module(
+                build_real(planned.build, architecture, planned.spec.seed), planned.task.example(2)
+            ).p50_ms
+            for architecture in (planned.space.smallest(), planned.space.largest())
+        )
     finally:
         timer.close()
-    if fastest > high:
+    if (high is not None and fastest > high) or (low is not None and slowest < low):
         raise Unreachable(
-            f"objectives.{LATENCY}.at_most: {high:g} ms cannot be met; the smallest architecture of the space takes "
-            f"{fastest:.4f} ms on this machine (batch {objective.batch}, {objective.threads} threads). Raise the bound "
-            "or allow smaller architectures."
+            f"objectives.{LATENCY}: the bounds cannot be met; on this machine the smallest architecture of the space "
+            f"takes {fastest:.4f} ms and the largest {slowest:.4f} ms (batch {objective.batch}, {objective.threads} "
+            "threads). Change the bounds or the space's choices."
         )

@@ -22,19 +22,6 @@ class Reporter(Protocol):
         ...
 
 
-class Silent:
-    """A reporter that tells nobody."""
-
-    def stage(self, name: str, position: int, total: int) -> None:
-        """Nothing happens."""
-
-    def progress(self, done: int, total: int, detail: str) -> None:
-        """Nothing happens."""
-
-    def note(self, message: str) -> None:
-        """Nothing happens."""
-
-
 Stop = Callable[[], bool]
 
 

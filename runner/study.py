@@ -117,6 +117,10 @@ class StudySpec(_Part):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for name, objective in self.objectives.items():
+            if name != LATENCY and (objective.batch, objective.threads) != (1, 1):
+                raise ValueError(
+                    f"objectives.{name}: batch and threads have a meaning for {LATENCY} only; leave them out"
+                )
             low, high = objective.at_least, objective.at_most
             if low is not None and high is not None and low > high:
                 raise ValueError(f"objectives.{name}: at_least {low:g} is above at_most {high:g}; swap them")
@@ -158,6 +162,17 @@ def goal_of(metric: str) -> Goal:
     return "maximize" if metric in _MAXIMIZED else "minimize"
 
 
+def recorded_spec(text: str, name: str) -> StudySpec:
+    """The specification of a recorded study.  Raises `SpecError` if another version wrote it."""
+    try:
+        return StudySpec.model_validate_json(text)
+    except ValidationError:
+        raise SpecError(
+            f"the specification of the study {name!r} was written by another version of Supernaut and has settings that "
+            "this one does not know; use that version, or upgrade this one."
+        ) from None
+
+
 def load_study(path: Path) -> StudySpec:
     """Read a study file, YAML or JSON.  Raises `NotFound` or `SpecError`, which lists everything that is wrong."""
     try:
@@ -182,7 +197,7 @@ def parse_study(data: object, origin: str) -> StudySpec:
     try:
         return StudySpec.model_validate(data)
     except ValidationError as error:
-        problems = [_explain(dict(problem)) for problem in error.errors(include_url=False)]
+        problems = dict.fromkeys(_explain(dict(problem)) for problem in error.errors(include_url=False))
         raise SpecError("\n".join([f"{origin} is not a valid study:", *(f"  {p}" for p in problems)])) from None
 
 
@@ -206,18 +221,22 @@ def _parse_yaml(text: str, path: Path) -> object:
 
     try:
         return yaml.load(text, Loader)
-    except yaml.YAMLError as error:
+    except SpecError:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # the latter two: dates that do not exist, nesting
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         raise SpecError(f"{path} is not valid YAML{line}: {getattr(error, 'problem', None) or error}.") from error
 
 
+_SCALARS = ("bool", "int", "float", "str")
+
+
 def _explain(problem: dict[str, Any]) -> str:
     """One line for one of pydantic's errors: field, what is wrong, what is allowed."""
-    # A union adds the tried type's name to the location; a person knows only fields.
-    location = [
-        str(part) for part in problem["loc"] if not str(part).startswith(("list[", "literal[", "bool", "function"))
-    ]
+    # A union adds the tried type's name to the location, and fails once for each; a person knows only fields.
+    parts = [str(part) for part in problem["loc"]]
+    location = [part for part in parts if part not in _SCALARS and not part.startswith(("list[", "literal["))]
     field = ".".join(location)
     given = problem.get("input")
     if problem["type"] == "extra_forbidden":
@@ -228,6 +247,8 @@ def _explain(problem: dict[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"{field}: this field is required."
     message = str(problem["msg"]).removeprefix("Value error, ")
+    if location != parts and location[:2] == ["space", "choices"]:
+        message = "must be a value or a list of values"
     if problem["type"] == "string_pattern_mismatch":
         message = "use letters, digits, '.', '_' and '-', at most 64, starting with a letter or digit"
     if not field:

@@ -1,7 +1,7 @@
 """Latencies of architectures on this machine, kept in the record.
 
-Owns which device a study belongs to, the device's reference model and its long-run median, and the rule that one
-architecture is timed once a study.  The timer itself is `predictors.latency.benchmark`.
+Owns which device a study belongs to, the device's reference model and its long-run median, and which
+measurements are kept.  The timer itself is `predictors.latency.benchmark`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class StudyTimer:
         """Time an exported file; nothing is recorded."""
         return self._benchmark.measure(path)
 
-    def record(self, study_id: str, architecture: Architecture, measured: LatencyMeasurement) -> None:
+    def record(self, study_id: str, architecture: Architecture, fidelity: str, measured: LatencyMeasurement) -> None:
         """Keep the full measurement; the value that a front shows is recorded with its evaluation."""
         self._repository.record_measurement(
             study_id,
@@ -81,7 +81,7 @@ class StudyTimer:
                 device_id=self.device_id,
                 runtime=runtime_version(),
                 metric=LATENCY,
-                settings=self.settings.describe(),
+                settings={**self.settings.describe(), "fidelity": fidelity},
                 p10=measured.p10_ms,
                 p50=measured.p50_ms,
                 p90=measured.p90_ms,

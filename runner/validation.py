@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from predictors.costs import cost, model_size
+from predictors.design import spread
 from runner.errors import SpecError, Unreachable
 from runner.search.registry import algorithm_names
 from runner.study import COMPUTED, LATENCY, StudySpec
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from supernet.skeleton import Build
     from supernet.tasks.task import Task
 
-SAMPLED_FOR_BOUNDS = 200  # architectures whose computed costs say what the space can reach
+SAMPLED_FOR_BOUNDS = 64  # architectures whose computed costs say what the space can reach
+_SCORES = {"error": (0.0, 1.0), "accuracy": (0.0, 1.0), "loss": (0.0, math.inf)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,7 @@ def plan(spec: StudySpec) -> Plan:
     _check_goals(spec, task)
     _check_algorithm(spec)
     _check_builds(made)
+    _check_score_bounds(made)
     _check_computed_bounds(made)
     _check_points(spec)
     return made
@@ -119,23 +122,28 @@ def _check_builds(planned: Plan) -> None:
 
 
 def _check_computed_bounds(planned: Plan) -> None:
+    """Refuse a bound beyond what any of many architectures, spread over the space, reaches."""
     bounded = [name for name in planned.computed if name in planned.bounds]
     if not bounded:
         return
-    rng = random.Random(planned.spec.seed)
-    sampled = [planned.space.smallest(), planned.space.largest()]
-    sampled += [planned.space.sample(rng) for _ in range(SAMPLED_FOR_BOUNDS)]
-    costs = [computed_costs(architecture, planned) for architecture in dict.fromkeys(sampled)]
+    sampled = spread(planned.space, SAMPLED_FOR_BOUNDS, random.Random(planned.spec.seed))
+    costs = [computed_costs(architecture, planned) for architecture in sampled]
     for name in bounded:
         values = [one[name] for one in costs]
         low, high = planned.bounds[name]
-        least, most = (-math.inf if low is None else low), (math.inf if high is None else high)
-        if not any(least <= value <= most for value in values):
+        if (low is not None and low > max(values)) or (high is not None and high < min(values)):
             raise Unreachable(
-                f"objectives.{name}: none of {len(values)} architectures of the space lies between "
-                f"{'any' if low is None else f'{low:,.0f}'} and {'any' if high is None else f'{high:,.0f}'}; they "
-                f"reach from {min(values):,.0f} to {max(values):,.0f}. Change the bound or the space's choices."
+                f"objectives.{name}: no architecture of the space keeps the bounds; {len(values)} of them reach from "
+                f"{min(values):,.0f} to {max(values):,.0f}. Change the bounds or the space's choices."
             )
+
+
+def _check_score_bounds(planned: Plan) -> None:
+    """Refuse what no model on earth can score."""
+    for name, (low, high) in planned.bounds.items():
+        least, most = _SCORES.get(name, (-math.inf, math.inf))
+        if (high is not None and high < least) or (low is not None and low > most):
+            raise Unreachable(f"objectives.{name}: {name} lies between {least:g} and {most:g}; change the bound.")
 
 
 def _check_points(spec: StudySpec) -> None:

@@ -6,15 +6,16 @@ shared weights becomes a row of the record.  What is done in which order is `pip
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.errors import Interrupted
+from runner.errors import Interrupted, NonFiniteScore
 from runner.front import INHERITED, Front, compute_front
 from runner.progress import Reporter, Stop, never
-from runner.store.records import NewEvaluation, ValueRecord
+from runner.store.records import Failure, NewEvaluation, ValueRecord
 from runner.study import LATENCY
 from runner.timing import StudyTimer
 from runner.validation import computed_costs
@@ -117,11 +118,13 @@ class StudyWork:
         """The front as the record stands now."""
         return compute_front(self.evaluations(), self.plan.goals, self.plan.bounds)
 
-    def measure_latency(self, architecture: Architecture, module: nn.Module) -> ValueRecord:
-        """Time a module of `architecture` on this device and keep the measurement."""
-        measured = self.timer.time_module(module, self.plan.task.example(2))
-        self.timer.record(self.study.id, architecture, measured)
-        return latency_value(measured, "inherited", self.timer.device_id)
+    def time(self, module: nn.Module) -> LatencyMeasurement:
+        """Export a module and time the file on this device; nothing is recorded."""
+        return self.timer.time_module(module, self.plan.task.example(2))
+
+    def keep_measurement(self, architecture: Architecture, fidelity: str, measured: LatencyMeasurement) -> None:
+        """Record all percentiles of a latency, after its value was committed: the value is what a front shows."""
+        self.timer.record(self.study.id, architecture, fidelity, measured)
 
     def record_inherited(
         self,
@@ -147,6 +150,7 @@ class StudyWork:
         origin: str,
         values: Sequence[ValueRecord],
         started: float,
+        failure: Failure | None = None,
     ) -> EvaluationRecord:
         """Commit one evaluation; recording the same one at the same fidelity again changes nothing."""
         row, _ = self.repository.record_evaluation(
@@ -158,14 +162,26 @@ class StudyWork:
                 seed=self.spec.seed,
                 origin=origin,
                 values=tuple(values),
+                failure=failure,
                 duration_ms=(time.monotonic() - started) * 1000,
             ),
         )
         return row
 
+    def record_failure(
+        self, architecture: Architecture, origin: str, kind: str, message: str, started: float
+    ) -> EvaluationRecord:
+        """Commit that an architecture with shared weights could not be evaluated, and why."""
+        self.reporter.note(f"{architecture.digest} failed ({kind}): {message}")
+        return self.record(architecture, INHERITED, origin, (), started, Failure(kind=kind, message=message))
+
     def score(self, architecture: Architecture) -> dict[str, float]:
-        """Validation metrics with shared weights."""
-        return score_inherited(self.weights, architecture, self.plan.task, self.train_config)
+        """Validation metrics with shared weights.  Raises `NonFiniteScore`."""
+        scores = score_inherited(self.weights, architecture, self.plan.task, self.train_config)
+        for name, score in scores.items():
+            if not math.isfinite(score):
+                raise NonFiniteScore(f"{name} is {score}: the outputs of {architecture.digest} are not finite")
+        return scores
 
     def path(self, *parts: str) -> Path:
         """A path in the folder of this study."""

@@ -5,6 +5,7 @@ Verbs live beside this file and import what they need when they run, so that `--
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -14,10 +15,8 @@ import typer
 
 from runner.cli import info, models, serve, studies
 from runner.cli.common import fail
-from runner.errors import INTERRUPTED, USAGE, exit_code
+from runner.errors import FAILED, INTERRUPTED, OK, UNEXPECTED, USAGE, exit_code
 from runner.settings import Home
-
-UNEXPECTED = 1
 
 app = typer.Typer(
     name="supernaut",
@@ -25,7 +24,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Neural architecture search: from a study file to a measured front and a verified model.",
-    epilog="Exit codes: 0 ok, 2 usage, 3 not found, 4 conflict, 5 server unreachable, 6 study failed, 130 interrupted.",
+    epilog="Exit codes: 0 ok, 1 a fault in Supernaut, 2 usage, 3 not found, 4 conflict, 5 server unreachable, "
+    "6 study failed, 130 interrupted.",
 )
 
 
@@ -59,9 +59,18 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         fail("interrupted; what was measured is kept, and the same command goes on")
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has left
-        sys.exit(0)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # whoever read our output has left: nobody's mistake
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(OK)
+        raise
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        fail(
+            f"{error.strerror or error}{where}. Free space or fix the permissions, and run the same command again; "
+            "what was measured is kept."
+        )
+        sys.exit(FAILED)
     except Exception as error:  # noqa: BLE001  (the border: nothing may reach the user as a traceback)
         code = exit_code(error)
         if code is None:
@@ -74,8 +83,11 @@ def main() -> NoReturn:
 def _keep_traceback() -> str:
     import tempfile
 
-    with tempfile.NamedTemporaryFile("w", prefix="supernaut-crash-", suffix=".txt", delete=False) as file:
-        traceback.print_exc(file=file)
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="supernaut-crash-", suffix=".txt", delete=False) as file:
+            traceback.print_exc(file=file)
+    except OSError as error:
+        return f"This is a fault in Supernaut, and its details could not be kept: {error}."
     return f"This is a fault in Supernaut; what was measured is kept.  Please report it with {file.name}."
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sys
 import threading
@@ -25,18 +27,23 @@ class LineReporter:
     def stage(self, name: str, position: int, total: int) -> None:
         """A line for the stage."""
         self._tenths = -1
-        sys.stderr.write(f"[{position}/{total}] {name}\n")
+        self._line(f"[{position}/{total}] {name}")
 
     def progress(self, done: int, total: int, detail: str) -> None:
         """A line where another tenth is done."""
         tenths = 10 * done // max(total, 1)
         if tenths != self._tenths:
             self._tenths = tenths
-            sys.stderr.write(f"      {done}/{total}  {detail}\n")
+            self._line(f"      {done}/{total}  {detail}")
 
     def note(self, message: str) -> None:
         """The message on a line of its own."""
-        sys.stderr.write(f"      {message}\n")
+        self._line(f"      {message}")
+
+    @staticmethod
+    def _line(text: str) -> None:
+        with contextlib.suppress(OSError):  # whoever read it may have left; the study goes on
+            print(text, file=sys.stderr, flush=True)
 
 
 class BarReporter:
@@ -103,7 +110,9 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        sys.stderr.write("\nstopping at the next safe point; once more to stop at once\n")
+        # Not through sys.stderr: the signal may have come in the middle of a write to it.
+        with contextlib.suppress(OSError):
+            os.write(2, b"\nstopping at the next safe point; once more to stop at once\n")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

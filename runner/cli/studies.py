@@ -23,6 +23,7 @@ from runner.cli.common import (
 
 if TYPE_CHECKING:
     from runner.front import Front, Point
+    from runner.settings import Home
     from runner.store.records import StudyRecord, ValueRecord
     from runner.store.repository import Repository
 
@@ -63,11 +64,12 @@ def _run(context: typer.Context, repository: Repository, study: StudyRecord) -> 
     else:
         with stop_on_signals() as stop, following() as reporter:
             study = pipeline.run(study, repository, home_of(context), reporter, stop)
-    _print_result(repository, study)
+    _print_result(repository, study, home_of(context))
 
 
-def _print_result(repository: Repository, study: StudyRecord) -> None:
+def _print_result(repository: Repository, study: StudyRecord, home: Home) -> None:
     from runner.front import read_front
+    from runner.service.commands import command_prefix
 
     found = read_front(study, repository)
     say()
@@ -80,13 +82,14 @@ def _print_result(repository: Repository, study: StudyRecord) -> None:
     chosen = found.knee.architecture.digest if found.knee else "ARCHITECTURE"
     say()
     say("look further:")
+    prefix = command_prefix(home.database)
     for command, purpose in (
-        (f"supernaut show {study.name} {chosen}", "the architecture, layer by layer"),
-        (f"supernaut front {study.name} --output csv", "the front as data"),
-        (f"supernaut export {study.name} DIGEST --to DIR", "another point: retrain and export it"),
-        ("supernaut serve", "this front in a browser"),
+        (f"show {study.name} {chosen}", "the architecture, layer by layer"),
+        (f"front {study.name} --output csv", "the front as data"),
+        (f"export {study.name} DIGEST --to DIR", "another point: retrain and export it"),
+        ("serve", "this front in a browser"),
     ):
-        say(f"  {command:<52} {purpose}")
+        say(f"  {prefix} {command:<36} {purpose}")
 
 
 def list_studies(context: typer.Context, output: OutputOption = Output.table) -> None:
@@ -281,7 +284,10 @@ def delete(
         record = repository.study(study)
         count = len(repository.evaluations(record.id))
         if not yes:
-            typer.confirm(f"Delete the study {record.name} with {count} evaluations and its files?", abort=True)
+            sure = typer.confirm(f"Delete the study {record.name} with {count} evaluations and its files?")
+            if not sure:
+                say("nothing was deleted")
+                return
         folder = home.study(record.id)
         with exclusively(folder, record.name):
             repository.delete_study(record.id)

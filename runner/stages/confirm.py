@@ -9,7 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from predictors.ranking import rank_agreement
+from runner.errors import StudyFailed
+from runner.front import INHERITED
 from runner.study import LATENCY
+from runner.work import latency_value
 
 if TYPE_CHECKING:
     from runner.front import Point
@@ -22,10 +25,17 @@ def run(work: StudyWork) -> dict[str, Any]:
         while waiting := _waiting(work):
             work.pause_if_asked()
             point = waiting[0]
-            value = work.measure_latency(point.architecture, work.weights.extract(point.architecture))
+            measured = work.time(work.weights.extract(point.architecture))
+            value = latency_value(measured, "inherited", work.timer.device_id)
             work.repository.add_value(point.evaluation_id, value)
+            work.keep_measurement(point.architecture, INHERITED, measured)
             front = work.front().points
             work.reporter.progress(len(front) - len(_waiting(work)), len(front), point.architecture.digest)
+    if not work.front().points:
+        raise StudyFailed(
+            "with measured latencies nothing keeps the bounds any more, although the predictions promised it; loosen "
+            "them, widen the space, or raise search.evaluations, under a new study name."
+        )
     checked = predictions_against_measurements(work)
     if checked["checked_predictions"]:
         work.reporter.note(

@@ -9,6 +9,7 @@ import hashlib
 import platform
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from runner.front import EXPORTED, INHERITED, RETRAINED, best_values, choose
 from runner.stages.retrain import retrained_module
 from runner.store.records import NewArtifact, ValueRecord
 from runner.work import latency_value
-from supernet.export.bundle import Origin, write_bundle
+from supernet.export.bundle import Origin, refuse_foreign, write_bundle
 from supernet.export.card import Number
 from supernet.export.onnx import export_onnx
 from supernet.export.parity import check_parity
@@ -30,9 +31,11 @@ from supernet.tasks.task import Split, predict, score_logits
 if TYPE_CHECKING:
     from torch import nn
 
+    from predictors.latency.benchmark import LatencyMeasurement
     from runner.work import StudyWork
     from search_spaces import Architecture
 
+TEST = "test_"  # before the name of a metric: on the test split
 RECORDED_PACKAGES = ("supernaut", "torch", "onnx", "onnxruntime", "onnxscript", "numpy", "scikit-learn")
 
 
@@ -52,22 +55,33 @@ def default_folder(work: StudyWork, architecture: Architecture) -> Path:
 
 
 def export_point(work: StudyWork, architecture: Architecture, folder: Path) -> Path:
-    """Write one bundle to `folder` and record what was measured on its ONNX file."""
+    """Write one bundle to `folder` and record what was measured on its ONNX file.
+
+    Where the file of this architecture was measured before, its recorded numbers stand: the test split is looked at
+    once.
+    """
     started = time.monotonic()
+    refuse_foreign(folder)
     module = retrained_module(work, architecture)
     with tempfile.TemporaryDirectory(prefix="supernaut-") as scratch:
         path = Path(scratch) / "model.onnx"
         export_onnx(module, work.plan.task.example(2), path)
-        values = _measure(work, module, path)
-        work.record(architecture, EXPORTED, "export", values, started)
-        write_bundle(
+        record = work.repository.find_evaluation(
+            work.study.id, digest=architecture.digest, fidelity=EXPORTED, seed=work.spec.seed
+        )
+        measured = work.timer.time_file(path) if work.plan.times and record is None else None
+        values = record.values if record else _measure(work, module, path, measured)
+        folder = write_bundle(
             folder,
             onnx_file=path,
             module=module,
             task=work.plan.task,
             origin=_origin(work, architecture),
-            numbers=numbers(work, architecture),
+            numbers=numbers(work, architecture, values),
         )
+        work.record(architecture, EXPORTED, "export", values, started)
+        if measured is not None:
+            work.keep_measurement(architecture, EXPORTED, measured)
     content = (folder / "model.onnx").read_bytes()
     work.repository.record_artifact(
         work.study.id,
@@ -81,19 +95,20 @@ def export_point(work: StudyWork, architecture: Architecture, folder: Path) -> P
     return folder
 
 
-def _measure(work: StudyWork, module: nn.Module, path: Path) -> list[ValueRecord]:
+def _measure(
+    work: StudyWork, module: nn.Module, path: Path, latency: LatencyMeasurement | None
+) -> tuple[ValueRecord, ...]:
     """Scores on validation and test in ONNX Runtime, checked against PyTorch, latency and size of the file."""
     session = Session(path)
     values = [ValueRecord(metric="file_bytes", value=float(path.stat().st_size), provenance="exported")]
-    for prefix, split in (("", work.plan.task.validation), ("test_", work.plan.task.test)):
+    for prefix, split in (("", work.plan.task.validation), (TEST, work.plan.task.test)):
         values += [
             ValueRecord(metric=f"{prefix}{name}", value=value, provenance="exported")
             for name, value in _score(session, module, split, path).items()
         ]
-    if work.plan.times:
-        measured = work.timer.time_file(path)
-        values.append(latency_value(measured, "exported", work.timer.device_id))
-    return values
+    if latency is not None:
+        values.append(latency_value(latency, "exported", work.timer.device_id))
+    return tuple(values)
 
 
 def _score(session: Session, module: nn.Module, split: Split, path: Path) -> dict[str, float]:
@@ -102,31 +117,33 @@ def _score(session: Session, module: nn.Module, split: Split, path: Path) -> dic
     return score_logits(torch.from_numpy(actual), split.targets)
 
 
-def numbers(work: StudyWork, architecture: Architecture) -> list[Number]:
-    """Everything that the record knows of an architecture, the order of fidelities kept."""
-    found: list[Number] = []
-    for fidelity in (INHERITED, RETRAINED, EXPORTED):
-        for record in work.evaluations():
-            if record.digest != architecture.digest or record.fidelity != fidelity:
-                continue
-            for metric, value in best_values(record.values).items():
-                split = None
-                if metric.startswith("test_"):
-                    split = "test"
-                elif metric in work.plan.task.metrics:
-                    split = "validation"
-                found.append(
-                    Number(
-                        metric=metric.removeprefix("test_"),
-                        value=value.value,
-                        lower=value.lower,
-                        upper=value.upper,
-                        provenance=value.provenance,
-                        split=split,
-                        device=value.device_id,
-                    )
-                )
-    return found
+def numbers(work: StudyWork, architecture: Architecture, exported: Sequence[ValueRecord]) -> list[Number]:
+    """Everything that is known of an architecture, in the order of fidelities, what was not measured left out."""
+    rows = [record for record in work.evaluations() if record.digest == architecture.digest]
+    known = [best_values(record.values) for f in (INHERITED, RETRAINED) for record in rows if record.fidelity == f]
+    return [
+        _number(work, value)
+        for values in (*known, best_values(exported))
+        for value in values.values()
+        if value.provenance != "predicted"
+    ]
+
+
+def _number(work: StudyWork, value: ValueRecord) -> Number:
+    split = None
+    if value.metric.startswith(TEST):
+        split = "test"
+    elif value.metric in work.plan.task.metrics:
+        split = "validation"
+    return Number(
+        metric=value.metric.removeprefix(TEST),
+        value=value.value,
+        lower=value.lower,
+        upper=value.upper,
+        provenance=value.provenance,
+        split=split,
+        device=value.device_id,
+    )
 
 
 def _origin(work: StudyWork, architecture: Architecture) -> Origin:

@@ -7,7 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from predictors.design import spread
+from runner.errors import NonFiniteScore
 from runner.front import INHERITED
+from runner.work import latency_value
 from supernet.training.loop import derive_seed
 
 if TYPE_CHECKING:
@@ -35,10 +37,21 @@ def run(work: StudyWork) -> dict[str, Any]:
         if architecture.digest not in known:
             work.pause_if_asked()
             started = time.monotonic()
-            scores = work.score(architecture)
-            latency = None
-            if work.plan.times:
-                latency = work.measure_latency(architecture, work.weights.extract(architecture))
-            work.record_inherited(architecture, "profile", latency=latency, scores=scores, started=started)
+            try:
+                scores = work.score(architecture)
+            except NonFiniteScore as error:
+                work.record_failure(architecture, "profile", "non_finite", str(error), started)
+            else:
+                _measure(work, architecture, scores, started)
         work.reporter.progress(done, len(sample), architecture.digest)
     return {"architectures": len(sample)}
+
+
+def _measure(work: StudyWork, architecture: Architecture, scores: dict[str, float], started: float) -> None:
+    if not work.plan.times:
+        work.record_inherited(architecture, "profile", latency=None, scores=scores, started=started)
+        return
+    measured = work.time(work.weights.extract(architecture))
+    latency = latency_value(measured, "inherited", work.timer.device_id)
+    work.record_inherited(architecture, "profile", latency=latency, scores=scores, started=started)
+    work.keep_measurement(architecture, INHERITED, measured)

@@ -11,7 +11,7 @@ from runner.errors import Interrupted, StudyFailed
 from runner.front import INHERITED, best_values
 from runner.search.engine import search
 from runner.search.evaluation import Evaluation
-from runner.store.records import Failure, NewEvaluation, ValueRecord
+from runner.store.records import ValueRecord
 from runner.study import LATENCY
 from runner.validation import computed_costs
 from search_spaces import Architecture
@@ -27,7 +27,8 @@ def run(work: StudyWork) -> dict[str, Any]:
     """Search from what the record holds until the evaluations are spent."""
     spec = work.spec.search
     records = [record for record in work.evaluations() if record.fidelity == INHERITED]
-    predictor = learn_latency(work, records) if work.plan.times else None
+    measured_all = len(records) >= work.plan.space.size()
+    predictor = learn_latency(work, records) if work.plan.times and not measured_all else None
     started = time.monotonic()
     made = len(records)
 
@@ -40,7 +41,9 @@ def run(work: StudyWork) -> dict[str, Any]:
         nonlocal made
         made += 1
         if evaluation.failure_kind is not None:
-            _record_failure(work, evaluation, started)
+            work.record_failure(
+                evaluation.architecture, "search", evaluation.failure_kind, evaluation.failure_message or "", started
+            )
             return
         scores = {name: evaluation.values[name] for name in work.plan.task.metrics}
         latency = _predicted(predictor, work.timer.device_id, evaluation.architecture) if predictor else None
@@ -105,17 +108,17 @@ def _costs(
         name: (lambda architecture, name=name: computed_costs(architecture, work.plan)[name])  # type: ignore[misc]
         for name in work.plan.computed
     }
-    if predictor is not None:
+    if work.plan.times:
         measured = {
             record.digest: best_values(record.values)[LATENCY].value
             for record in records
             if record.origin == "profile" and record.state == "complete"
         }
-        fitted = predictor
 
         def latency(architecture: Architecture) -> float:
-            known = measured.get(architecture.digest)
-            return float(fitted.predict([architecture]).mean[0]) if known is None else known
+            if architecture.digest in measured or predictor is None:
+                return measured[architecture.digest]
+            return float(predictor.predict([architecture]).mean[0])
 
         costs[LATENCY] = latency
     return costs
@@ -127,21 +130,3 @@ def _history(record: EvaluationRecord) -> Evaluation:
         return Evaluation.failed(architecture, record.failure.kind, record.failure.message)
     values = {name: value.value for name, value in best_values(record.values).items()}
     return Evaluation.complete(architecture, values)
-
-
-def _record_failure(work: StudyWork, evaluation: Evaluation, started: float) -> None:
-    assert evaluation.failure_kind is not None
-    failure = Failure(kind=evaluation.failure_kind, message=evaluation.failure_message or "")
-    work.repository.record_evaluation(
-        work.study.id,
-        NewEvaluation(
-            digest=evaluation.architecture.digest,
-            architecture_json=evaluation.architecture.to_json(),
-            fidelity=INHERITED,
-            seed=work.spec.seed,
-            origin="search",
-            failure=failure,
-            duration_ms=(time.monotonic() - started) * 1000,
-        ),
-    )
-    work.reporter.note(f"{evaluation.architecture.digest} failed ({failure.kind}): {failure.message}")

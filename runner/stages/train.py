@@ -19,7 +19,12 @@ FOLDER = "supernet"
 def run(work: StudyWork) -> dict[str, Any]:
     """Train from the newest checkpoint to the end; the detail holds the health curve, events hold it as it grows."""
 
+    events = work.repository.events(work.study.id)
+    seen = max((event.payload["step"] for event in events if event.kind == "train.health"), default=0)
+
     def health(point: HealthPoint) -> None:
+        if point.step <= seen:  # told before the process was killed
+            return
         work.repository.add_event(work.study.id, "train.health", {"step": point.step, **point.values})
         errors = ", ".join(f"{subnet} {error:.1%}" for subnet, error in point.values.items())
         work.reporter.note(f"step {point.step}: validation error {errors}")
@@ -39,12 +44,25 @@ def run(work: StudyWork) -> dict[str, Any]:
 
 
 def restore_weights(work: StudyWork) -> None:
-    """Bring back the trained weights of a study whose training is complete."""
-    checkpoint = work.checkpoints(FOLDER).latest()
-    if checkpoint is None or checkpoint.step < work.spec.train.steps:
-        reached = "missing" if checkpoint is None else f"at step {checkpoint.step} of {work.spec.train.steps}"
+    """Bring back the trained weights of a study whose training is complete.
+
+    Where only an older checkpoint can be read, the missing steps are trained again: bit by bit the same on a CPU.
+    """
+    try:
+        checkpoint = work.checkpoints(FOLDER).latest()
+    except CheckpointError as error:
         raise CheckpointError(
-            f"the trained weights in {work.path(FOLDER)} are {reached}; put the folder back, or delete the study "
+            f"the trained weights cannot be read: every checkpoint in {work.path(FOLDER)} is damaged. Put the files "
+            f"back from a copy, or delete the study (supernaut delete {work.study.name}) and run it again; its front "
+            "and its numbers can still be read."
+        ) from error
+    if checkpoint is None:
+        raise CheckpointError(
+            f"the trained weights in {work.path(FOLDER)} are missing; put the folder back, or delete the study "
             f"(supernaut delete {work.study.name}) and run it again."
         )
+    if checkpoint.step < work.spec.train.steps:
+        work.reporter.note(f"training again from step {checkpoint.step}, the newest checkpoint that can be read")
+        run(work)
+        return
     restore(work.weights, checkpoint.tensors, str(checkpoint.path))

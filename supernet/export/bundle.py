@@ -84,7 +84,7 @@ def write_bundle(
 
     folder = folder.resolve()
     try:
-        _refuse_foreign(folder)
+        refuse_foreign(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
@@ -211,8 +211,11 @@ def _read_array(path: Path) -> NDArray[Any]:
     return array
 
 
-def _refuse_foreign(folder: Path) -> None:
-    """Only an older bundle may be replaced: a manifest.json alone is what many other programs write too."""
+def refuse_foreign(folder: Path) -> None:
+    """Raise `BundleError` where a bundle may not be written: into anything but a new folder or an older bundle.
+
+    A manifest.json alone does not make one: many other programs write such a file too.
+    """
     if not folder.exists():
         return
     if not folder.is_dir():

@@ -140,6 +140,8 @@ def test_data_that_is_no_mapping(data: object) -> None:
         ("name: a\nname: b\n", ["'name' twice"]),
         ("a: &x [1]\nb: *x\n", ["alias"]),
         ("", ["must hold fields"]),
+        ("name: 2024-02-30\n", ["not valid YAML"]),
+        ("[" * 5000, ["not valid YAML"]),
         ("!!python/object/apply:os.system ['true']", ["not valid YAML"]),
     ],
 )

@@ -57,6 +57,21 @@ def test_a_computed_bound_that_nothing_can_meet() -> None:
     assert "reach from" in str(caught.value)
 
 
+def test_a_narrow_window_that_few_architectures_meet_is_not_refused() -> None:
+    """Uniform samples of this space are nearly all deep; the window holds shallow ones."""
+    made = planned(
+        space=space(depth=[2, 3, 4, 6]),
+        objectives={"error": {}, "model_bytes": {"at_least": 60_000, "at_most": 90_000}},
+    )
+    assert made.bounds == {"model_bytes": (60_000, 90_000)}
+
+
+@pytest.mark.parametrize("objective", [{"error": {"at_most": -0.1}}, {"accuracy": {"at_least": 1.5}}])
+def test_a_score_that_no_model_can_reach(objective: dict[str, Any]) -> None:
+    with pytest.raises(Unreachable, match="between 0 and 1"):
+        planned(objectives=objective)
+
+
 def test_a_computed_bound_that_something_meets() -> None:
     assert planned(objectives={"error": {}, "parameters": {"at_most": 3000}}).bounds == {"parameters": (None, 3000)}
 
