@@ -168,8 +168,8 @@ def recorded_spec(text: str, name: str) -> StudySpec:
         return StudySpec.model_validate_json(text)
     except ValidationError:
         raise SpecError(
-            f"the specification of the study {name!r} was written by another version of Supernaut and has settings that "
-            "this one does not know; use that version, or upgrade this one."
+            f"the specification of the study {name!r} was written by another version of Supernaut and has settings "
+            "that this one does not know; use that version, or upgrade this one."
         ) from None
 
 
