@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from predictors.features import FeatureLayout
-from search_spaces import InvalidArchitecture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from search_spaces import Architecture, SearchSpace
 
 POOL_PER_PLACE = 25
-TRIES = 100  # random answers to all choices before the constraints are taken to leave too little
 
 
 def spread(space: SearchSpace, count: int, rng: random.Random) -> list[Architecture]:
@@ -32,7 +30,7 @@ def spread(space: SearchSpace, count: int, rng: random.Random) -> list[Architect
     """
     count = min(count, space.size())
     chosen = list(dict.fromkeys([space.smallest(), space.largest()]))[:count]
-    pool = list(dict.fromkeys(_balanced(space, rng) for _ in range(count * POOL_PER_PLACE)))
+    pool = list(dict.fromkeys(space.sample_balanced(rng) for _ in range(count * POOL_PER_PLACE)))
     pool = [architecture for architecture in pool if architecture not in chosen]
     if space.size() <= len(pool) + count:
         pool = [architecture for architecture in space.enumerate() if architecture not in chosen]
@@ -43,16 +41,6 @@ def spread(space: SearchSpace, count: int, rng: random.Random) -> list[Architect
         chosen.append(pool[farthest - (len(points) - len(pool))])
         nearest = np.minimum(nearest, _distances(points, farthest))
     return chosen
-
-
-def _balanced(space: SearchSpace, rng: random.Random) -> Architecture:
-    """An architecture whose every active choice took any of its values with the same chance."""
-    for _ in range(TRIES):
-        try:
-            return space.canonical({name: rng.choice(choice.values) for name, choice in space.choices.items()})
-        except InvalidArchitecture:
-            continue  # a constraint does not hold
-    return space.sample(rng)
 
 
 def _coordinates(space: SearchSpace, architectures: list[Architecture]) -> NDArray[np.float64]:

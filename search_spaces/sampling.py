@@ -49,3 +49,15 @@ def index_of(frontier: Frontier, answers: Answers) -> int:
 def uniform_answers(frontier: Frontier, rng: random.Random) -> Answers:
     """One of all complete answers, each with the same probability."""
     return answers_at(frontier, rng.randrange(frontier.total))
+
+
+def balanced_answers(frontier: Frontier, rng: random.Random) -> Answers:
+    """Complete answers in which each choice takes any answer that can still be completed, each equally likely."""
+    answers: list[int] = []
+    state: State = ()
+    for position in range(len(frontier.sizes)):
+        possible = [a for a in frontier.options(position, state) if frontier.count(position, state, a)]
+        answer = rng.choice(possible)
+        answers.append(answer)
+        state = frontier.following(position, state, answer)
+    return tuple(answers)

@@ -94,6 +94,13 @@ class SearchSpace:
         """One architecture; each has the same probability."""
         return self._architecture(sampling.uniform_answers(self._frontier, rng))
 
+    def sample_balanced(self, rng: random.Random) -> Architecture:
+        """One architecture; in declared order each choice takes any value that can still be completed, equally likely.
+
+        Unlike `sample`, this sees shallow architectures as often as deep ones, of which there are many more.
+        """
+        return self._architecture(sampling.balanced_answers(self._frontier, rng))
+
     def architecture_at(self, index: int) -> Architecture:
         """The architecture with this number, in lexicographic order, from 0 to size() - 1."""
         return self._architecture(sampling.answers_at(self._frontier, index))

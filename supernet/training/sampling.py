@@ -22,11 +22,15 @@ class SubnetSampler(Protocol):
 
 @dataclass(frozen=True)
 class Sandwich:
-    """The largest, the smallest and some random architectures (Yu & Huang 2019, section 3.2)."""
+    """The largest, the smallest and some random architectures (Yu & Huang 2019, section 3.2).
+
+    The random ones are balanced over the values of each choice: among all architectures the deep ones outnumber the
+    others so far that uniform samples would hardly ever train what lies between the smallest and the deepest.
+    """
 
     space: SearchSpace
     random_subnets: int = 2
 
     def architectures(self, rng: random.Random) -> Sequence[Architecture]:
-        middle = [self.space.sample(rng) for _ in range(self.random_subnets)]
+        middle = [self.space.sample_balanced(rng) for _ in range(self.random_subnets)]
         return [self.space.largest(), self.space.smallest(), *middle]

@@ -6,10 +6,13 @@ import random
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from search_spaces import Categorical, Condition, Ordinal, SpaceError
+from search_spaces import Categorical, Condition, Ordinal, SearchSpace, SpaceError, load_space
 from search_spaces.counting import INACTIVE, Frontier
 from search_spaces.sampling import answers_at, index_of, uniform_answers
+from tests.search_spaces.spaces import spaces
 
 
 @pytest.fixture
@@ -34,3 +37,17 @@ def test_draws_weigh_branches_by_what_follows(frontier: Frontier) -> None:
     rng = random.Random(5)
     seen = Counter(uniform_answers(frontier, rng) for _ in range(4000))
     assert all(abs(count - 1000) < 150 for count in seen.values())  # 5.5 standard deviations; fixed generator
+
+
+def test_balanced_samples_see_rare_depths_as_often_as_common_ones() -> None:
+    """Expected 1,000 of each depth; six standard deviations (155) are passed with probability below 1e-8."""
+    space = load_space("vision_transformer", depth=(2, 3, 4))
+    rng = random.Random(0)
+    depths = Counter(space.sample_balanced(rng)["depth"] for _ in range(3000))
+    assert all(abs(count - 1000) < 155 for count in depths.values())
+    assert set(depths) == {2, 3, 4}
+
+
+@given(space=spaces(), seed=st.integers(0, 2**32 - 1))
+def test_balanced_samples_are_in_the_space(space: SearchSpace, seed: int) -> None:
+    assert space.contains(space.sample_balanced(random.Random(seed)))
