@@ -58,6 +58,19 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "home"
 
 
+def run_until_killed(home: Path, file: Path, stage: str, progress: int) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-m", "tests.integration.killed_run", str(home), str(file), stage, str(progress)],
+        cwd=ROOT,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+
 @pytest.mark.parametrize(
     ("stage", "progress"),
     [
@@ -76,16 +89,7 @@ def test_killed_and_continued_equals_uninterrupted(
 ) -> None:
     file = write(tmp_path / "s.json", UNTIMED)
     home = tmp_path / "home"
-    killed = subprocess.run(
-        [sys.executable, "-m", "tests.integration.killed_run", str(home), str(file), stage, str(progress)],
-        cwd=ROOT,
-        env=environment(home),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    run_until_killed(home, file, stage, progress)
     before = rows(home, "untimed")
     done = supernaut(home, "run", str(file))
     assert done.returncode == 0, done.stderr
@@ -103,16 +107,7 @@ def test_killed_and_continued_equals_uninterrupted(
 def test_a_timed_study_continues_and_its_timing_process_ends(tmp_path: Path, stage: str, progress: int) -> None:
     file = write(tmp_path / "s.json", TINY)
     home = tmp_path / "home"
-    killed = subprocess.run(
-        [sys.executable, "-m", "tests.integration.killed_run", str(home), str(file), stage, str(progress)],
-        cwd=ROOT,
-        env=environment(home),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    run_until_killed(home, file, stage, progress)
     deadline = time.monotonic() + 10
     while timing_processes(home) and time.monotonic() < deadline:
         time.sleep(0.1)
