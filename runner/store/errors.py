@@ -9,6 +9,10 @@ StoreError (a RuntimeError)
 ├── ImmutableValue           a measured value would be overwritten with another one
 ├── IllegalTransition        no study or stage may go from that state to this one
 ├── StaleTransition          the study or stage is no longer in the state that the caller expected
+├── AlreadyEvaluated         what was to be reserved is evaluated already
+├── Reserved                 another process evaluates it at this moment
+├── BudgetSpent              evaluations and reservations together have reached the budget
+├── StaleAttempt             the result belongs to an attempt that somebody else has replaced
 ├── NotADatabase             the file is no record of Supernaut, or it is damaged
 ├── DatabaseTooNew           a newer version of Supernaut wrote it
 ├── DatabaseTooOld           it must be migrated first
@@ -53,6 +57,22 @@ class IllegalTransition(StoreError):
 
 class StaleTransition(StoreError):
     """The study or stage is no longer in the state that the caller expected."""
+
+
+class AlreadyEvaluated(StoreError):
+    """What was to be reserved is evaluated already."""
+
+
+class Reserved(StoreError):
+    """Another process evaluates this at this moment."""
+
+
+class BudgetSpent(StoreError):
+    """Evaluations and reservations together have reached the budget."""
+
+
+class StaleAttempt(StoreError):
+    """The result belongs to an attempt that is no longer its owner's; it was not recorded."""
 
 
 class NotADatabase(StoreError):

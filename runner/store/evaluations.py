@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from runner.store.errors import ImmutableValue, NotRecorded
 from runner.store.lookup import require_devices, require_study
 from runner.store.records import EvaluationRecord, Failure, ValueRecord, check_distinct
-from runner.store.tables import EvaluationRow, ValueRow
+from runner.store.tables import EvaluationRow, ReservationRow, ValueRow
 from runner.store.transactions import Transactions
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from runner.store.records import NewEvaluation, Provenance
+    from runner.store.records import NewEvaluation, NewReservation, Provenance
 
     _Key = tuple[str, str, str | None]  # metric, provenance, device: what is unique within an evaluation
 
@@ -33,15 +33,13 @@ class Evaluations(Transactions):
         """Record an evaluation with its values, all or nothing; return it and whether it was new.
 
         Where its digest, fidelity and seed are recorded already, nothing changes; the older one is returned.
+        It asks nobody who has reserved them: what others may evaluate at the same time goes through `settle`.
         """
-        key = _key(study_id, evaluation.digest, evaluation.fidelity, evaluation.seed)
         with self._writing() as connection:
             require_study(connection, study_id)
-            if known := _load(connection, key):
-                return known[0], False
-            require_devices(connection, _devices(evaluation.values))
-            _insert(connection, study_id, evaluation, self._time())
-            return _load(connection, key)[0], True
+            if known := load_evaluation(connection, study_id, evaluation):
+                return known, False
+            return enter_evaluation(connection, study_id, evaluation, self._time()), True
 
     def find_evaluation(self, study_id: str, *, digest: str, fidelity: str, seed: int) -> EvaluationRecord | None:
         """The evaluation with this key, or None where it is still to be made."""
@@ -95,6 +93,34 @@ class Evaluations(Transactions):
                 connection.execute(insert(ValueRow), added)
             if changed:
                 connection.execute(update(ValueRow).where(ValueRow.id == bindparam("row_id")), changed)
+
+
+def load_evaluation(
+    connection: Connection, study_id: str, key: NewEvaluation | NewReservation
+) -> EvaluationRecord | None:
+    """The evaluation with the digest, fidelity and seed of `key`, within the caller's transaction."""
+    known = _load(connection, _key(study_id, key.digest, key.fidelity, key.seed))
+    return known[0] if known else None
+
+
+def enter_evaluation(
+    connection: Connection, study_id: str, evaluation: NewEvaluation, time: datetime
+) -> EvaluationRecord:
+    """Insert a new evaluation within the caller's transaction; it takes the place of its reservation.
+
+    So no key is ever both evaluated and reserved, and none counts twice against a budget.
+    """
+    require_devices(connection, _devices(evaluation.values))
+    _insert(connection, study_id, evaluation, time)
+    connection.execute(
+        delete(ReservationRow).where(
+            ReservationRow.study_id == study_id,
+            ReservationRow.digest == evaluation.digest,
+            ReservationRow.fidelity == evaluation.fidelity,
+            ReservationRow.seed == evaluation.seed,
+        )
+    )
+    return _load(connection, _key(study_id, evaluation.digest, evaluation.fidelity, evaluation.seed))[0]
 
 
 def _key(study_id: str, digest: str, fidelity: str, seed: int) -> tuple[ColumnElement[bool], ...]:

@@ -146,6 +146,32 @@ class EvaluationRecord(NewEvaluation):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NewReservation:
+    """One architecture about to be measured at one fidelity, ready to be reserved; the key is an evaluation's."""
+
+    digest: str
+    architecture_json: str
+    fidelity: str
+    seed: int
+    origin: str
+
+    def __post_init__(self) -> None:
+        check_integer("seed", self.seed)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reservation(NewReservation):
+    """A place in the budget for an evaluation that is under way, and who may record it."""
+
+    study_id: str
+    sequence: int  # those of a study were made in this order, whatever the clock did
+    owner: str
+    attempt: int  # counts from 1 how often it was begun; with the owner it is the fencing token
+    until: datetime  # the end of the lease: from then on others may take it
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class NewMeasurement:
     """One timing of one architecture on one device, ready to be recorded."""
 

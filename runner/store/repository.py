@@ -5,10 +5,11 @@ from __future__ import annotations
 from runner.store.artifacts import Artifacts
 from runner.store.devices import Devices
 from runner.store.evaluations import Evaluations
+from runner.store.reservations import Reservations
 from runner.store.studies import Studies
 
 
-class Repository(Studies, Evaluations, Devices, Artifacts):
+class Repository(Studies, Reservations, Evaluations, Devices, Artifacts):
     """Reads and writes the record; made by `open_repository`, closed by `with` or `close()`.
 
     Threads may share it.  A forked process must open its own.

@@ -190,6 +190,29 @@ class EvaluationRow(Base):
     )
 
 
+class ReservationRow(Base):
+    """An evaluation that is under way, or that was when its owner died."""
+
+    __tablename__ = "reservation"
+
+    study_id: Mapped[str] = mapped_column(_of_study(), primary_key=True)
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    fidelity: Mapped[str] = mapped_column(primary_key=True)
+    seed: Mapped[int] = mapped_column(primary_key=True)
+    sequence: Mapped[int]
+    architecture_json: Mapped[str]
+    origin: Mapped[str]
+    attempt: Mapped[int]
+    owner: Mapped[str]
+    until: Mapped[datetime]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (
+        UniqueConstraint("study_id", "sequence"),
+        CheckConstraint("attempt >= 1", name="attempt"),
+    )
+
+
 class ValueRow(Base):
     """One number about one evaluation."""
 

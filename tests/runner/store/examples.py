@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.store import NewArtifact, NewEvaluation, NewMeasurement, ValueRecord
+from runner.store import NewArtifact, NewEvaluation, NewMeasurement, NewReservation, ValueRecord
 
 
 def an_evaluation(digest: str = "0123456789ab", **changes: Any) -> NewEvaluation:
@@ -21,6 +21,17 @@ def an_evaluation(digest: str = "0123456789ab", **changes: Any) -> NewEvaluation
         ),
     }
     return NewEvaluation(**{**given, **changes})
+
+
+def a_reservation(digest: str = "0123456789ab", **changes: Any) -> NewReservation:
+    given = {
+        "digest": digest,
+        "architecture_json": '{"depth":3}',
+        "fidelity": "inherited",
+        "seed": 0,
+        "origin": "search",
+    }
+    return NewReservation(**{**given, **changes})
 
 
 def a_measurement(digest: str = "0123456789ab", **changes: Any) -> NewMeasurement:

@@ -31,13 +31,15 @@ if TYPE_CHECKING:
     from runner.store import Repository, StudyRecord
     from tests.runner.store.conftest import Clock
 
-SECOND_MIGRATION = '''
+NEWEST = newest_revision()
+NEXT = f"{int(NEWEST) + 1:04}"
+NEXT_MIGRATION = f'''
 """A column more, by way of copying the table."""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{NEXT}"
+down_revision = "{NEWEST}"
 
 def upgrade():
     with op.batch_alter_table("study", recreate="always") as batch:
@@ -61,7 +63,7 @@ def newer_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
     def install(migration: str) -> None:
         folder = tmp_path / "100% newer migrations"
         shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "versions" / "0002_second.py").write_text(migration, encoding="utf-8")
+        (folder / "versions" / f"{NEXT}_next.py").write_text(migration, encoding="utf-8")
         monkeypatch.setattr(schema, "MIGRATIONS", folder)
 
     return install
@@ -107,7 +109,7 @@ class TestANewDatabase:
     def test_nothing_half_made_is_left(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newer_code: Callable[[str], None]
     ) -> None:
-        newer_code(SECOND_MIGRATION + "    raise RuntimeError('power cut')\n")
+        newer_code(NEXT_MIGRATION + "    raise RuntimeError('power cut')\n")
         with pytest.raises(RuntimeError, match="power cut"):
             open_repository(tmp_path / "state" / "record.sqlite3")
         assert list((tmp_path / "state").iterdir()) == []
@@ -155,13 +157,13 @@ class TestWhatIsRefused:
         open_repository(path).close()
         execute(path, f"UPDATE alembic_version SET version_num = '{revision}'")
         for opening in (open_repository, upgrade):
-            with pytest.raises(DatabaseTooNew, match=f"revision {revision}.*up to {newest_revision()}; install"):
+            with pytest.raises(DatabaseTooNew, match=f"revision {revision}.*up to {NEWEST}; install"):
                 opening(path)
 
     def test_an_older_database(self, path: Path, newer_code: Callable[[str], None]) -> None:
         open_repository(path).close()
-        newer_code(SECOND_MIGRATION)
-        with pytest.raises(DatabaseTooOld, match=r"revision 0001.*needs 0002; run `supernaut db upgrade`"):
+        newer_code(NEXT_MIGRATION)
+        with pytest.raises(DatabaseTooOld, match=rf"revision {NEWEST}.*needs {NEXT}; run `supernaut db upgrade`"):
             open_repository(path)
 
     @pytest.mark.parametrize(
@@ -237,16 +239,16 @@ class TestUpgrade:
         with open_repository(path, now=clock) as repository:
             study = repository.create_study(name="n", spec="{}", spec_digest="d", seed=0, stages=("train",))
             record, _ = repository.record_evaluation(study.id, an_evaluation())
-        newer_code(SECOND_MIGRATION)
+        newer_code(NEXT_MIGRATION)
         done = upgrade(path, now=clock)
-        assert (done.before, done.after) == ("0001", "0002")
+        assert (done.before, done.after) == (NEWEST, NEXT)
         assert done.backup is not None
         assert done.backup.parent == path.parent
-        assert done.backup.name.startswith("record.sqlite3.0001.2026")
+        assert done.backup.name.startswith(f"record.sqlite3.{NEWEST}.2026")
         assert mode(done.backup) == 0o600
-        assert execute(done.backup, "SELECT version_num FROM alembic_version") == [("0001",)]
+        assert execute(done.backup, "SELECT version_num FROM alembic_version") == [(NEWEST,)]
         assert execute(done.backup, "SELECT count(*) FROM value") == [(3,)]
-        assert execute(path, "SELECT version_num, owner FROM alembic_version, study") == [("0002", None)]
+        assert execute(path, "SELECT version_num, owner FROM alembic_version, study") == [(NEXT, None)]
         # The table was copied and dropped; what points to it is still there.
         with open_repository(path, now=clock) as repository:
             assert repository.evaluations(study.id) == (record,)
@@ -255,7 +257,7 @@ class TestUpgrade:
 
     def test_what_is_new_needs_no_copy(self, path: Path) -> None:
         done = upgrade(path)
-        assert (done.before, done.after, done.backup) == (newest_revision(), newest_revision(), None)
+        assert (done.before, done.after, done.backup) == (NEWEST, NEWEST, None)
         assert [file.name for file in path.parent.iterdir()] == [path.name]
 
     @pytest.mark.parametrize(
@@ -271,18 +273,18 @@ class TestUpgrade:
         with open_repository(path) as repository:
             study = repository.create_study(name="n", spec="{}", spec_digest="d", seed=0, stages=("train",))
         dump = execute(path, "SELECT type, name, sql FROM sqlite_master")
-        newer_code(SECOND_MIGRATION + last_line + "\n")
+        newer_code(NEXT_MIGRATION + last_line + "\n")
         with pytest.raises(error, match=r"power cut|in table '\w+'.*rolled back"):
             upgrade(path)
         assert execute(path, "SELECT type, name, sql FROM sqlite_master") == dump
-        assert execute(path, "SELECT version_num FROM alembic_version") == [("0001",)]
+        assert execute(path, "SELECT version_num FROM alembic_version") == [(NEWEST,)]
         assert execute(path, "SELECT id FROM study") == [(study.id,)]
 
     def test_without_room_for_the_copy_nothing_is_migrated(
         self, path: Path, newer_code: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         open_repository(path).close()
-        newer_code(SECOND_MIGRATION)
+        newer_code(NEXT_MIGRATION)
 
         def full(*_arguments: object) -> None:
             raise OSError(28, "No space left on device")
@@ -290,7 +292,7 @@ class TestUpgrade:
         monkeypatch.setattr("runner.store.engine._create_private", full)
         with pytest.raises(StoreUnavailable, match=r"nothing was migrated.*No space left.*free some space"):
             upgrade(path)
-        assert execute(path, "SELECT version_num FROM alembic_version") == [("0001",)]
+        assert execute(path, "SELECT version_num FROM alembic_version") == [(NEWEST,)]
         assert [file.name for file in path.parent.iterdir() if file.is_file()] == [path.name]
 
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import re
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -13,12 +14,13 @@ from sqlalchemy import create_engine
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from runner.store import open_repository
+from runner.store import Failure, open_repository, upgrade
 from runner.store.schema import MIGRATIONS, newest_revision
 from runner.store.tables import Base
+from tests.runner.store.examples import a_measurement, a_reservation, an_artifact, an_evaluation
 
-if TYPE_CHECKING:
-    from pathlib import Path
+# Written once by the code of revision 0001, through its repository; never made anew.
+FIRST_RECORD = Path(__file__).parent / "record_0001.sql"
 
 
 def scripts() -> ScriptDirectory:
@@ -80,3 +82,49 @@ def test_postgresql_could_make_the_tables() -> None:
         assert "ENUM" not in text.upper()
         for index in table.indexes:
             assert "WHERE device_id IS NULL" in str(CreateIndex(index).compile(dialect=dialect))
+
+
+@pytest.fixture
+def first_record(path: Path) -> Path:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(FIRST_RECORD.read_text(encoding="utf-8"))
+    return path
+
+
+def contents(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of the tables that the first record had."""
+    with closing(sqlite3.connect(path)) as connection:
+        return {
+            table: sorted(connection.execute(f"SELECT * FROM {table}").fetchall(), key=repr)
+            for table in ("study", "stage", "evaluation", "value", "measurement", "device", "artifact", "event")
+        }
+
+
+def test_the_first_record_keeps_every_row(first_record: Path) -> None:
+    before = contents(first_record)
+    assert all(before.values())
+    done = upgrade(first_record)
+    assert (done.before, done.after) == ("0001", newest_revision())
+    assert done.backup is not None
+    assert contents(first_record) == before == contents(done.backup)
+
+
+def test_the_first_record_gets_the_tables_of_the_code(first_record: Path, tmp_path: Path) -> None:
+    upgrade(first_record)
+    fresh = tmp_path / "fresh.sqlite3"
+    open_repository(fresh).close()
+    assert parts(first_record) == parts(fresh)
+
+
+def test_work_goes_on_in_the_first_record(first_record: Path) -> None:
+    upgrade(first_record)
+    with open_repository(first_record) as repository:
+        study = repository.study("digits")
+        complete, failed = repository.evaluations(study.id)
+        assert complete.values == an_evaluation().values
+        assert failed.failure == Failure(kind="non_finite", message="loss is NaN")
+        assert repository.record_measurement(study.id, a_measurement())[1] is False
+        assert repository.record_artifact(study.id, an_artifact())[1] is False
+        assert repository.reservations(study.id) == ()
+        made = repository.reserve(study.id, a_reservation("aaaa"), owner="me", lease_seconds=60, budget=3)
+        assert repository.settle(study.id, "me", made.attempt, an_evaluation("aaaa"))[0].sequence == 3

@@ -20,7 +20,7 @@ from runner.store import (
 )
 from runner.store.records import STUDY_STATES
 from runner.store.transitions import STUDY_TRANSITIONS
-from tests.runner.store.examples import a_measurement, an_artifact, an_evaluation
+from tests.runner.store.examples import a_measurement, a_reservation, an_artifact, an_evaluation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -231,6 +231,7 @@ class TestDeletion:
             repository.record_evaluation(each.id, an_evaluation())
             repository.record_measurement(each.id, a_measurement())
             repository.record_artifact(each.id, an_artifact())
+            repository.reserve(each.id, a_reservation("under way"), owner="me", lease_seconds=60, budget=None)
         last = repository.evaluations(other.id)[0].id
         repository.delete_study(study.id)
         connection = sqlite3.connect(path)
@@ -244,6 +245,7 @@ class TestDeletion:
                     "value",
                     "measurement",
                     "artifact",
+                    "reservation",
                     "event",
                     "device",
                 )
@@ -257,6 +259,7 @@ class TestDeletion:
             "value": 3,
             "measurement": 1,
             "artifact": 1,
+            "reservation": 1,
             "event": 1,
             "device": 1,
         }
@@ -280,6 +283,12 @@ class TestDeletion:
             lambda: repository.events(study.id),
             lambda: repository.artifacts(study.id),
             lambda: repository.measurements(study.id),
+            lambda: repository.reserve(study.id, a_reservation(), owner="me", lease_seconds=60, budget=None),
+            lambda: repository.renew(study.id, "me", 60),
+            lambda: repository.take_over(study.id, "me"),
+            lambda: repository.settle(study.id, "me", 1, an_evaluation()),
+            lambda: repository.release(study.id, "me"),
+            lambda: repository.reservations(study.id),
         ):
             with pytest.raises(StudyNotFound, match=study.id):
                 call()
