@@ -20,6 +20,7 @@ OWNERS = {
     "alembic": ("runner/store/",),
     "fastapi": ("runner/service/",),
     "optuna": ("runner/search/nsga2.py",),
+    "ray": ("runner/parallel/",),
     "onnx": ("supernet/export/onnx.py",),
     "onnxruntime": ("supernet/export/runtime.py",),
     "sklearn": ("supernet/tasks/digits.py",),

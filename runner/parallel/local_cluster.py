@@ -1,0 +1,143 @@
+"""Owns a Ray of our own on this machine: how it is started, whether it still runs, how it ends.
+
+Ray's command starts it, in a session of its own and under a `guardian`; this process then connects as to any
+other cluster. `ray.init()` would make Ray's processes members of our process group, which Ctrl-C interrupts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.parallel.errors import ClusterFailed
+
+_PREFIX = "supernaut-ray-"
+_LONGEST_ROOT = 32  # bytes; the sockets of Ray lie deep, and a socket's path holds at most 107
+_START_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+_ABANDONED_SECONDS = 600.0
+OBJECT_STORE_BYTES = 512 * 2**20  # enough for results and the weights of a small supernet; Ray takes pages as used
+
+
+@dataclass
+class LocalCluster:
+    """A local Ray that this process started."""
+
+    address: str
+    folder: Path  # 0700: token, sockets and logs
+    guardian: subprocess.Popen[bytes]
+
+    @property
+    def token_file(self) -> Path:
+        """The secret without which nobody can use this cluster."""
+        return self.folder / "token"
+
+    def alive(self) -> bool:
+        """Whether all of Ray's own processes still run, as of a second ago."""
+        return self.guardian.poll() is None
+
+    def stop(self) -> None:
+        """End every process of it and remove its files."""
+        assert self.guardian.stdin is not None
+        self.guardian.stdin.close()
+        try:
+            self.guardian.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.guardian.kill()  # the head dies with it
+            self.guardian.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def start_local_cluster(cpus: int, object_store_bytes: int | None) -> LocalCluster:
+    """Start a Ray that listens on the loopback interface only and asks for a fresh token."""
+    root = _root()
+    _remove_abandoned(root)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
+    (folder / "token").touch(mode=0o600)
+    (folder / "token").write_text(secrets.token_hex(32), encoding="ascii")
+    script = Path(__file__).with_name("guardian.py")
+    command = _command(folder, cpus, OBJECT_STORE_BYTES if object_store_bytes is None else object_store_bytes)
+    with (folder / "log").open("wb") as log:
+        guardian = subprocess.Popen(
+            # -P: the folder of the script must not shadow the standard library.
+            [sys.executable, "-P", str(script), str(folder), *command],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env=_environment(folder / "token"),
+            start_new_session=True,
+        )
+    cluster = LocalCluster(address="", folder=folder, guardian=guardian)
+    try:
+        cluster.address = _address(cluster)
+    except BaseException:
+        cluster.stop()
+        raise
+    return cluster
+
+
+def token_environment(token_file: Path) -> dict[str, str | None]:
+    """The variables by which a process of Ray knows its token; None for one that must not be set."""
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token_file), "RAY_AUTH_TOKEN": None}
+
+
+def _command(folder: Path, cpus: int, object_store_bytes: int) -> list[str]:
+    return [
+        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
+        *("--port=0", "--node-ip-address=127.0.0.1", "--include-dashboard=false", "--disable-usage-stats"),
+        *("--no-monitor", "--include-log-monitor=false"),  # no autoscaling, no logs on the terminal
+        *(f"--num-cpus={cpus}", f"--object-store-memory={object_store_bytes}", f"--temp-dir={folder / 'ray'}"),
+    ]
+
+
+def _environment(token_file: Path) -> dict[str, str]:
+    """Ours, less what would lead Ray elsewhere.
+
+    Ray's variables in capitals name addresses, ports, hooks and tokens; those in small letters tune it.
+    """
+    kept = {name: value for name, value in os.environ.items() if not (name.startswith("RAY_") and name[4:5].isupper())}
+    # Ray replaces a loopback address by an outer one, and listens everywhere, unless clusters are switched off.
+    ours = {**token_environment(token_file), "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    return kept | {name: value for name, value in ours.items() if value is not None}
+
+
+def _address(cluster: LocalCluster) -> str:
+    """Wait until Ray has written where it listens; it does so last."""
+    written = cluster.folder / "ray" / "ray_current_cluster"
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and cluster.alive():
+        if written.exists() and (address := written.read_text(encoding="utf-8").strip()):
+            return address
+        time.sleep(0.05)
+    said = (cluster.folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+    problem = f"did not start within {_START_SECONDS:.0f} s" if cluster.alive() else "ended while it was starting"
+    raise ClusterFailed(
+        f"Ray {problem}; is there free memory, and free space in {cluster.folder.parent} and /dev/shm? "
+        "Run with workers=serial to go on without Ray. It said last:\n" + "\n".join(said)
+    )
+
+
+def _root() -> Path:
+    chosen = Path(tempfile.gettempdir())
+    return chosen if len(os.fsencode(chosen)) <= _LONGEST_ROOT else Path("/tmp")
+
+
+def _remove_abandoned(root: Path) -> None:
+    """Remove the folders of clusters whose guardian was killed, which then could not do it."""
+    for folder in root.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            status = folder.lstat()
+            if status.st_uid != os.getuid() or time.time() - status.st_mtime < _ABANDONED_SECONDS:
+                continue
+            with (folder / "lock").open("r") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
