@@ -30,7 +30,7 @@ class Artifacts(Transactions):
             ArtifactRow.sha256 == artifact.sha256,
             ArtifactRow.uri == artifact.uri,
         )
-        with self._writing() as connection:
+        with self._writing("record_artifact") as connection:
             require_study(connection, study_id)
             known = connection.execute(same).first()
             if known is None:

@@ -23,7 +23,7 @@ class Devices(Transactions):
     def ensure_device(self, device_id: str, *, name: str, description: Mapping[str, Any]) -> DeviceRecord:
         """Record a device under its fingerprint, unless it is recorded already; return what stands there."""
         this = select(DeviceRow).where(DeviceRow.id == device_id)
-        with self._writing() as connection:
+        with self._writing("ensure_device") as connection:
             if connection.execute(this).first() is None:
                 connection.execute(
                     insert(DeviceRow).values(
@@ -42,7 +42,7 @@ class Devices(Transactions):
         All latencies of a device are told relative to this number, so it never changes.
         """
         check_not_negative("reference_ms", reference_ms)
-        with self._writing() as connection:
+        with self._writing("set_reference_ms") as connection:
             connection.execute(
                 update(DeviceRow)
                 .where(DeviceRow.id == device_id, DeviceRow.reference_ms.is_(None))
@@ -69,7 +69,7 @@ class Devices(Transactions):
         Where the study has one of that architecture, device, runtime, metric and settings, nothing changes;
         the older one is returned.
         """
-        with self._writing() as connection:
+        with self._writing("record_measurement") as connection:
             require_study(connection, study_id)
             require_devices(connection, (measurement.device_id,))
             same = select(MeasurementRow).where(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
+from runner import faults
 from runner.store.errors import StoreUnavailable
 from runner.store.records import Upgrade
 from runner.store.repository import Repository
@@ -34,6 +35,7 @@ def open_repository(
 
     `now` is the clock of everything that is written.  A writer waits up to `busy_timeout_ms` for another one.
     """
+    faults.check()
     path = _path(location)
     _create_if_missing(path)
     engine = _sqlite_engine(path, busy_timeout_ms)
@@ -51,6 +53,7 @@ def upgrade(
     location: str | Path, *, now: Callable[[], datetime] = utc_now, busy_timeout_ms: int = _BUSY_TIMEOUT_MS
 ) -> Upgrade:
     """Migrate the record to the newest revision, all or nothing, after a copy was made beside it."""
+    faults.check()
     path = _path(location)
     _create_if_missing(path)
     engine = _sqlite_engine(path, busy_timeout_ms, foreign_keys=False)
@@ -62,7 +65,9 @@ def upgrade(
             # Others can read meanwhile but not write: the copy is what the migration begins with.
             backup = _back_up(path, before, now())
             migrate(connection)
-            return Upgrade(before=before, after=after, backup=backup)
+            faults.fault("upgrade.before_commit")
+        faults.fault("upgrade.after_commit")
+        return Upgrade(before=before, after=after, backup=backup)
     finally:
         engine.dispose()
 

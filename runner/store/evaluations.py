@@ -35,7 +35,7 @@ class Evaluations(Transactions):
         Where its digest, fidelity and seed are recorded already, nothing changes; the older one is returned.
         It asks nobody who has reserved them: what others may evaluate at the same time goes through `settle`.
         """
-        with self._writing() as connection:
+        with self._writing("record_evaluation") as connection:
             require_study(connection, study_id)
             if known := load_evaluation(connection, study_id, evaluation):
                 return known, False
@@ -77,7 +77,7 @@ class Evaluations(Transactions):
         """
         for given in values.values():
             check_distinct(given)
-        with self._writing() as connection:
+        with self._writing("set_values") as connection:
             _require_evaluations(connection, values)
             require_devices(connection, _devices(value for given in values.values() for value in given))
             known = _known_values(connection, values)

@@ -23,7 +23,7 @@ class Events(Transactions):
 
     def add_event(self, study_id: str, kind: str, payload: Mapping[str, Any] | None = None) -> EventRecord:
         """Tell those who watch the study that something happened."""
-        with self._writing() as connection:
+        with self._writing("add_event") as connection:
             require_study(connection, study_id)
             return append_event(connection, study_id, kind, payload or {}, self._time())
 

@@ -47,7 +47,7 @@ class Reservations(Transactions):
         runs) or BudgetSpent.
         """
         _check_lease(owner, lease_seconds)
-        with self._writing() as connection:
+        with self._writing("reserve") as connection:
             require_study(connection, study_id)
             if known := load_evaluation(connection, study_id, reservation):
                 raise AlreadyEvaluated(
@@ -93,7 +93,7 @@ class Reservations(Transactions):
         Fewer than the owner counts itself means that others have taken some of them.
         """
         _check_lease(owner, lease_seconds)
-        with self._writing() as connection:
+        with self._writing("renew") as connection:
             require_study(connection, study_id)
             until = self._time() + timedelta(seconds=lease_seconds)
             renewed = connection.execute(update(ReservationRow).where(*_held(study_id, owner)).values(until=until))
@@ -106,7 +106,7 @@ class Reservations(Transactions):
         and leases stay as they are: to begin one again, `reserve` it again, which counts the attempt.
         """
         _check_owner(owner)
-        with self._writing() as connection:
+        with self._writing("take_over") as connection:
             require_study(connection, study_id)
             connection.execute(update(ReservationRow).where(ReservationRow.study_id == study_id).values(owner=owner))
             return _load(connection, (ReservationRow.study_id == study_id,))
@@ -120,7 +120,7 @@ class Reservations(Transactions):
         Raises StaleAttempt where `owner` does not hold this attempt any more; the result is refused then.
         """
         evaluation = replace(evaluation, attempt=attempt)
-        with self._writing() as connection:
+        with self._writing("settle") as connection:
             require_study(connection, study_id)
             if known := load_evaluation(connection, study_id, evaluation):
                 return known, False
@@ -139,7 +139,7 @@ class Reservations(Transactions):
         Those given, as far as `owner` still holds those attempts, or all of its own; return how many.  What was
         begun should stay: its attempt would be counted from 1 again.
         """
-        with self._writing() as connection:
+        with self._writing("release") as connection:
             require_study(connection, study_id)
             if reservations is None:
                 return connection.execute(delete(ReservationRow).where(*_held(study_id, owner))).rowcount

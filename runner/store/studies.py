@@ -54,7 +54,7 @@ class Studies(Events):
             updated_at=time,
             finished_at=None,
         )
-        with self._writing() as connection:
+        with self._writing("create_study") as connection:
             taken = connection.execute(select(StudyRow).where(StudyRow.name == name)).first()
             if taken is not None:
                 raise _exists(StudyRecord(**taken._mapping), spec_digest)
@@ -83,7 +83,7 @@ class Studies(Events):
         time = self._time()
         reason = None if reason is None else recordable(reason)
         finished = time if new in ("complete", "failed") else None
-        with self._writing() as connection:
+        with self._writing("transition_study") as connection:
             changed = connection.execute(
                 update(StudyRow)
                 .where(StudyRow.id == study_id, StudyRow.state == expected)
@@ -100,13 +100,13 @@ class Studies(Events):
 
     def delete_study(self, study_id: str) -> None:
         """Remove a study and every row about it, no file; a process that still runs it will find it gone."""
-        with self._writing() as connection:
+        with self._writing("delete_study") as connection:
             require_study(connection, study_id)
             connection.execute(delete(StudyRow).where(StudyRow.id == study_id))
 
     def ensure_stages(self, study_id: str, names: Sequence[str]) -> tuple[StageRecord, ...]:
         """Add those of these stages that the study lacks, pending, behind the others; return all of them."""
-        with self._writing() as connection:
+        with self._writing("ensure_stages") as connection:
             require_study(connection, study_id)
             _add_stages(connection, study_id, names)
             return _stages(connection, study_id)
@@ -136,7 +136,7 @@ class Studies(Events):
             changes["started_at"] = time
         if detail is not None:
             changes["detail"] = detail
-        with self._writing() as connection:
+        with self._writing("transition_stage") as connection:
             record = _change_stage(connection, study_id, name, expected, changes)
             connection.execute(update(StudyRow).where(StudyRow.id == study_id).values(updated_at=time))
             append_event(connection, study_id, "stage.state", {"stage": name, "from": expected, "to": new}, time)
@@ -144,7 +144,7 @@ class Studies(Events):
 
     def set_stage_detail(self, study_id: str, name: str, detail: Mapping[str, Any]) -> StageRecord:
         """Replace the detail of a running stage, such as where its last checkpoint lies, without an event."""
-        with self._writing() as connection:
+        with self._writing("set_stage_detail") as connection:
             return _change_stage(connection, study_id, name, "running", {"detail": detail})
 
 

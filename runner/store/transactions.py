@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from sqlalchemy.exc import StatementError
 
+from runner.faults import fault
 from runner.store.errors import InvalidRecord, NotADatabase, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -64,10 +66,16 @@ class Transactions:
             yield connection
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """All or nothing: commits at the end, rolls back where an error leaves the block."""
+    def _writing(self, name: str) -> Iterator[Connection]:
+        """All or nothing: commits at the end, rolls back where an error leaves the block.
+
+        `name` is the method's own, for its fault points.  Where StoreUnavailable is raised, nothing was
+        written, so that the same call can be repeated.
+        """
         with translated(self.place), self._writer.begin() as connection:
             yield connection
+            fault(f"{name}.before_commit")
+        fault(f"{name}.after_commit")
 
 
 @contextmanager
@@ -85,6 +93,11 @@ def translated(place: str) -> Iterator[None]:
         if translation is None:
             raise
         raise translation from error
+    except OSError as error:
+        # Only a fault point raises one in here (faults.py): it stands for what SQLite would say.
+        if error.errno != errno.ENOSPC:
+            raise
+        raise StoreUnavailable(f"{place}: {_FULL} ({error})") from error
     except (UnicodeEncodeError, OverflowError) as error:
         # SQLAlchemy lets pass what the driver says of a parameter.
         raise InvalidRecord(f"this cannot be recorded: {error}") from error
@@ -101,6 +114,7 @@ def _translation(error: BaseException | None, place: str) -> StoreError | None:
 
 
 _KEPT = "nothing recorded before is lost"
+_FULL = f"the disk is full; free some space, then repeat: {_KEPT}"
 _MEANINGS: tuple[tuple[tuple[str, ...], type[StoreError], str], ...] = (
     (
         ("SQLITE_BUSY", "SQLITE_LOCKED"),
@@ -110,7 +124,7 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[StoreError], str], ...] = (
     (
         ("SQLITE_FULL",),
         StoreUnavailable,
-        f"the disk is full; free some space, then repeat: {_KEPT}",
+        _FULL,
     ),
     (
         ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH"),
@@ -121,8 +135,8 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[StoreError], str], ...] = (
     (
         ("SQLITE_IOERR", "SQLITE_PROTOCOL", "SQLITE_NOLFS"),
         StoreUnavailable,
-        f"the disk does not answer as it should; keep the database on a local disk and check that disk, "
-        f"then repeat: {_KEPT}",
+        "the disk does not answer as it should; free some space if it is full, keep the database on a local "
+        f"disk and check that disk, then repeat: {_KEPT}",
     ),
     (
         ("SQLITE_NOTADB", "SQLITE_CORRUPT"),
