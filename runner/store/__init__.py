@@ -28,6 +28,7 @@ from runner.store.errors import (
     StudyExists,
     StudyNotFound,
 )
+from runner.store.patience import patiently
 from runner.store.records import (
     ArtifactRecord,
     DeviceRecord,
@@ -63,6 +64,7 @@ __all__ = [
     "open_repository",
     "upgrade",
     "Repository",
+    "patiently",
     "Upgrade",
     "StudyRecord",
     "StudyState",

@@ -10,20 +10,17 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 import runner.store
 from runner.faults import POINTS, VARIABLE, WRITES, forget_hits
 from runner.store import StoreUnavailable, open_repository, upgrade
+from tests.runner.store.locks import locked_by_a_process
 from tests.runner.store.test_migrations import FIRST_RECORD
 from tests.runner.store.writes import STUDY, WRITERS, contents, frozen, prepare, write
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[3]
 
@@ -128,26 +125,6 @@ def test_a_disk_that_is_full_at_the_commit(
     assert contents(path) == written[method]
 
 
-@contextmanager
-def locked_by_a_process(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process holds BEGIN EXCLUSIVE until it reads a line."""
-    program = (
-        "import sqlite3, sys\n"
-        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
-        "connection.execute('BEGIN EXCLUSIVE')\n"
-        "print('locked', flush=True)\n"
-        "sys.stdin.readline()\n"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    with holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "locked\n"
-        yield holder
-        holder.communicate("go on\n", timeout=60)
-
-
 @pytest.mark.parametrize("method", WRITERS)
 def test_a_lock_held_for_longer_than_the_patience(
     prepared: Path, written: dict[str, dict[str, list[str]]], path: Path, method: str
@@ -173,8 +150,7 @@ def test_a_lock_held_for_five_seconds_is_waited_for(
 ) -> None:
     shutil.copy(prepared, path)
     with locked_by_a_process(path) as holder:
-        assert holder.stdin is not None
-        release = threading.Timer(5.0, lambda: (holder.stdin.write("go on\n"), holder.stdin.flush()))
+        release = threading.Timer(5.0, holder.release)
         release.start()
         began = time.monotonic()
         write(path, "settle")
