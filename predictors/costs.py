@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from predictors.errors import MissingCost
+from supernet.compression import QuantizedLinear, stored_bytes, suspended
 from supernet.modes import evaluation_mode
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class ModelSize:
     """What a module holds."""
 
     parameters: int  # distinct values in parameters, tied ones once
-    model_bytes: int  # parameters and buffers as they are stored
+    model_bytes: int  # parameters and buffers as they are stored, quantized weights with their scales
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ def cost(module: nn.Module, example_inputs: Tensor | tuple[Tensor, ...]) -> Cost
     """
     inputs = (example_inputs,) if isinstance(example_inputs, Tensor) else tuple(example_inputs)
     size = model_size(module)
-    with evaluation_mode(module):
+    with evaluation_mode(module), suspended(module):  # rounding is a matter of training, not of what is deployed
         return Cost(
             parameters=size.parameters,
             macs=_macs(module, inputs),
@@ -62,8 +63,24 @@ def model_size(module: nn.Module) -> ModelSize:
     """The part of `cost` that needs no run and no values: parameters may be on `meta`."""
     return ModelSize(
         parameters=sum(parameter.numel() for parameter in module.parameters()),
-        model_bytes=sum(t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers())),
+        model_bytes=sum(t.numel() * t.element_size() for t in (*_unquantized(module), *module.buffers()))
+        + sum(stored_bytes(child.weight.shape, child.bits) for child in _quantized(module)),
     )
+
+
+def _quantized(module: nn.Module) -> list[QuantizedLinear]:
+    return [child for child in module.modules() if isinstance(child, QuantizedLinear)]
+
+
+def _unquantized(module: nn.Module) -> list[nn.Parameter]:
+    """Parameters that something holds in full precision; one that is also quantized elsewhere is stored twice."""
+    held = {
+        id(parameter): parameter
+        for child in module.modules()
+        for name, parameter in child.named_parameters(recurse=False)
+        if not (isinstance(child, QuantizedLinear) and name == "weight")
+    }
+    return list(held.values())
 
 
 # Multiply-adds

@@ -16,7 +16,10 @@ from runner.errors import SpecError, Unreachable
 from runner.search.registry import algorithm_names
 from runner.study import COMPUTED, LATENCY, StudySpec
 from search_spaces import SpaceError, load_space
+from search_spaces.compression import FULL_PRECISION
 from supernet.errors import UnknownName
+from supernet.export.kernels import missing_kernel
+from supernet.export.runtime import runtime_version
 from supernet.models.registry import load_builder
 from supernet.skeleton import build_outline
 from supernet.tasks.registry import load_task
@@ -76,6 +79,7 @@ def plan(spec: StudySpec) -> Plan:
     _check_goals(spec, task)
     _check_algorithm(spec)
     _check_builds(made)
+    _check_kernels(made)
     _check_score_bounds(made)
     _check_computed_bounds(made)
     _check_points(spec)
@@ -119,6 +123,21 @@ def _check_builds(planned: Plan) -> None:
                 build_outline(planned.build, architecture, planned.spec.seed)
             except ValueError as error:
                 raise SpecError(f"space.choices: {error}") from error
+
+
+def _check_kernels(planned: Plan) -> None:
+    """Refuse bits that the runtime on this machine cannot multiply with."""
+    for name, choice in planned.space.choices.items():
+        if name.rpartition(".")[2] != "bits":
+            continue
+        reasons = {value: missing_kernel(value) for value in choice.values if isinstance(value, int)}
+        for value, reason in reasons.items():
+            if reason is not None:
+                usable = ", ".join(str(other) for other in choice.values if reasons.get(other) is None)  # type: ignore[arg-type]
+                raise SpecError(
+                    f"space.choices: {name} offers {value} bits, for which {runtime_version()} has no kernel here "
+                    f"({reason}); choose among: {usable or FULL_PRECISION}."
+                )
 
 
 def _check_computed_bounds(planned: Plan) -> None:

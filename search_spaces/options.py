@@ -61,6 +61,22 @@ class WholeNumbers(Option):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Levels(Option):
+    """Some of a few known whole numbers, from the smallest to the largest; what they cost need not follow them."""
+
+    default: tuple[int, ...]
+    allowed: tuple[int, ...]
+
+    def _choice(self, values: tuple[object, ...]) -> Choice:
+        for value in values:
+            if type(value) is not int or value not in self.allowed:
+                raise SpaceError(
+                    f"option {self.name!r} takes some of {', '.join(map(str, self.allowed))}, got {value!r}"
+                )
+        return Categorical(*sorted(value for value in values if type(value) is int))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Names(Option):
     """Some of a few known names, always put in the order of `allowed`, from the cheapest to the dearest."""
 

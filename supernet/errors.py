@@ -6,6 +6,7 @@ SupernetError
 ├── ShapeTooLarge          an architecture asks for more than the shared weights hold
 ├── StaleBorrow            a borrowed module outlived the weights that it looked into
 ├── BorrowedModuleCopied   a borrowed module was pickled or deep-copied
+├── CompressionError       a module cannot be compressed the way that was asked for
 ├── UnknownName            a task or model family that does not exist
 ├── DataError              a task's data is missing, empty or damaged
 ├── TrainingError
@@ -39,6 +40,10 @@ class StaleBorrow(SupernetError):
 
 class BorrowedModuleCopied(SupernetError):
     """A borrowed module was pickled or deep-copied; its parameters are views of tensors it does not own."""
+
+
+class CompressionError(SupernetError):
+    """A module cannot be compressed as asked."""
 
 
 class UnknownName(SupernetError):

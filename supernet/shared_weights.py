@@ -48,6 +48,9 @@ class SharedWeights(nn.Module):
     subnets of this step did not use keep `None`, so that an optimizer leaves them alone.  Gradient buffers are
     reused: after `zero_grad` an old `.grad` tensor may be overwritten by the next backward pass.
 
+    `values` gives the shared tensors by name, from an earlier `state_dict` of the same space say; they are looked into
+    and not copied, and nothing is built to find out what there must be.
+
     Raises `LayoutError` where a parameter cannot be shared as declared, or is known to be packed and not declared.
     """
 
@@ -57,6 +60,7 @@ class SharedWeights(nn.Module):
         space: SearchSpace,
         *,
         layouts: Mapping[str, Layout] | None = None,
+        values: Mapping[str, Tensor] | None = None,
         seed: int = 0,
         cache_size: int = 64,
     ) -> None:
@@ -72,7 +76,9 @@ class SharedWeights(nn.Module):
         self._buffers_for_gradients: dict[str, Tensor] = {}
         self.register_load_state_dict_post_hook(_after_loading)  # type: ignore[no-untyped-call]
         with torch.inference_mode(False):
-            for name, value in initial_values(build, space, self._layouts, seed).items():
+            if values is None:
+                values = initial_values(build, space, self._layouts, seed)
+            for name, value in values.items():
                 _register(self, name, nn.Parameter(value, requires_grad=value.requires_grad))
         self._shared.update(self.named_parameters())
 

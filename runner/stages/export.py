@@ -23,7 +23,7 @@ from runner.store.records import NewArtifact, ValueRecord
 from runner.work import latency_value
 from supernet.export.bundle import Origin, refuse_foreign, write_bundle
 from supernet.export.card import Number
-from supernet.export.onnx import export_onnx
+from supernet.export.onnx import export_onnx, rounds_inputs
 from supernet.export.parity import check_parity
 from supernet.export.runtime import Session, runtime_version
 from supernet.tasks.task import Split, predict, score_logits
@@ -112,8 +112,9 @@ def _measure(
 
 
 def _score(session: Session, module: nn.Module, split: Split, path: Path) -> dict[str, float]:
-    actual = session.run(split.inputs.numpy())
-    check_parity(predict(module, split.inputs).numpy(), actual, str(path))
+    actual = session.run_each(split.inputs.numpy())
+    expected = predict(module, split.inputs).numpy()
+    check_parity(expected, actual, str(path), rounds_inputs=rounds_inputs(path))
     return score_logits(torch.from_numpy(actual), split.targets)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from supernet.errors import BundleError, ExportError
 from supernet.export.card import Number, model_card
-from supernet.export.onnx import check_onnx
+from supernet.export.onnx import check_onnx, rounds_inputs
 from supernet.export.parity import Parity, check_parity
 from supernet.export.runtime import Session
 
@@ -38,11 +38,11 @@ FORMAT = 1
 SAMPLES = 8
 
 FILES: Mapping[str, str] = {
-    "model.onnx": "the model, fp32, weights inside, free batch size",
-    "model.safetensors": "the same weights by name",
+    "model.onnx": "the model, weights inside, free batch size",
+    "model.safetensors": "the weights by name, in full precision",
     "config.json": "family, sizes and architecture that rebuild the module in Supernaut",
     "sample_inputs.npy": "real inputs",
-    "sample_outputs.npy": "the logits that PyTorch computed for them",
+    "sample_outputs.npy": "the logits that PyTorch computed for them, each on its own",
     "README.md": "this page",
 }
 
@@ -112,6 +112,7 @@ def write_bundle(
             numbers=numbers,
             input_shape=task.input_shape,
             files=FILES,
+            rounds_inputs=rounds_inputs(onnx_file),
         )
         (scratch / "README.md").write_text(card, encoding="utf-8")
         _write_json(
@@ -153,10 +154,10 @@ def verify_bundle(folder: Path) -> Verified:
     check_onnx(model)
     inputs, outputs = (_read_array(folder / f"sample_{what}.npy") for what in ("inputs", "outputs"))
     try:
-        actual = Session(model).run(inputs)
+        actual = Session(model).run_each(inputs)
     except ExportError as error:
         raise BundleError(f"the model of the bundle does not run: {error}") from error
-    parity = check_parity(outputs, actual, str(model))
+    parity = check_parity(outputs, actual, str(model), rounds_inputs=rounds_inputs(model))
     return Verified(files=len(manifest["files"]), parity=parity, manifest=manifest)
 
 

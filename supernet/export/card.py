@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 _LAYER = re.compile(r"layers\.(\d+)\.(.+)")
 
+_ROUNDING = """Layers of 8 bits round their inputs with one range for the whole batch, so that an answer depends a
+little on its batch.  All scores here were measured one sample at a time."""
+
 UNITS = {
     "latency_ms": "ms",
     "model_bytes": "bytes",
@@ -76,6 +79,7 @@ def model_card(
     numbers: Sequence[Number],
     input_shape: Sequence[int],
     files: Mapping[str, str],
+    rounds_inputs: bool,
 ) -> str:
     """The bundle's README.md."""
     rows = "\n".join(
@@ -84,6 +88,7 @@ def model_card(
     listing = "\n".join(f"- `{name}`: {purpose}" for name, purpose in files.items())
     drawing = "\n".join(architecture_lines(architecture))
     shape = ", ".join(str(size) for size in input_shape)
+    rounding = f"\n{_ROUNDING}\n" if rounds_inputs else ""
     return f"""# {title}
 
 Found and trained by Supernaut in the study `{study}` for the task `{task}` (SHA-256 of its data:
@@ -105,7 +110,7 @@ print(logits.argmax(1))
 
 `computed` follows from the structure, `inherited` was measured with the supernet's shared weights,
 `retrained` after training alone, `exported` on the file in this folder.  Brackets hold 90 % intervals.
-
+{rounding}
 ## Architecture `{architecture.digest}`
 
 ```

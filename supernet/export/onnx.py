@@ -1,4 +1,4 @@
-"""A module as an ONNX file, in fp32 with a free batch size: the only place that imports onnx."""
+"""A module as one ONNX file with a free batch size, quantized maps as integer operators.  The importer of onnx."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from supernet.modes import evaluation_mode
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 OPSET = 20
+IR_VERSION = 10  # of the probes; what the exporter writes, and older than what runtimes read
 
 
 def export_onnx(module: nn.Module, example: Tensor, path: Path) -> None:
@@ -28,14 +30,16 @@ def export_onnx(module: nn.Module, example: Tensor, path: Path) -> None:
     """
     import torch  # here, so that a bundle is verified without it
 
+    from supernet.export.kernels import signed_int8_is_exact
+    from supernet.export.quantized import lowered
     from supernet.training.checkpoint import write_atomically
 
     # A batch of one would be taken for a constant by torch.export.
     batch = example if len(example) > 1 else torch.cat([example, example])
     try:
-        with _quiet(), evaluation_mode(module):
+        with _quiet(), lowered(module, signed=signed_int8_is_exact()) as deployed, evaluation_mode(deployed):
             program = torch.onnx.export(
-                module,
+                deployed,
                 (batch,),
                 dynamo=True,
                 opset_version=OPSET,
@@ -67,6 +71,54 @@ def check_onnx(path: Path) -> None:
         onnx.checker.check_model(onnx.load(path, load_external_data=False), full_check=True)
     except Exception as error:
         raise BundleError(f"{path} is not a valid ONNX model: {_first_lines(error)}") from error
+
+
+def rounds_inputs(path: Path) -> bool:
+    """Whether the file rounds inputs of its layers to 8 bits, so that its results depend on the batch."""
+    import onnx
+
+    return any(node.op_type == "DynamicQuantizeLinear" for node in onnx.load(path).graph.node)
+
+
+def integer_probe(weights: NDArray[Any]) -> bytes:
+    """A model of one integer product, to see whether a runtime has the kernel.
+
+    int8 or uint8 weights (inputs, outputs) for MatMulInteger with uint8 inputs; packed 4-bit weights
+    (outputs, blocks, 16) for MatMulNBits with float inputs and scales of 1.
+    """
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper
+
+    constants = [numpy_helper.from_array(weights, "weights")]
+    opsets = [helper.make_opsetid("", OPSET)]
+    if weights.ndim == 2:
+        node = helper.make_node("MatMulInteger", ["input", "weights"], ["output"])
+        kinds, inputs = (TensorProto.UINT8, TensorProto.INT32), weights.shape[0]
+    else:
+        outputs, blocks, half = weights.shape
+        inputs = blocks * half * 2
+        constants.append(numpy_helper.from_array(np.ones((outputs, blocks), dtype=np.float32), "scales"))
+        opsets.append(helper.make_opsetid("com.microsoft", 1))
+        node = helper.make_node(
+            "MatMulNBits",
+            ["input", "weights", "scales"],
+            ["output"],
+            domain="com.microsoft",
+            K=inputs,
+            N=outputs,
+            bits=4,
+            block_size=half * 2,
+        )
+        kinds = (TensorProto.FLOAT, TensorProto.FLOAT)
+    graph = helper.make_graph(
+        [node],
+        "probe",
+        [helper.make_tensor_value_info("input", kinds[0], ["rows", inputs])],
+        [helper.make_tensor_value_info("output", kinds[1], ["rows", "columns"])],
+        constants,
+    )
+    content: bytes = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION).SerializeToString()
+    return content
 
 
 @contextlib.contextmanager

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ABSOLUTE, RELATIVE = 1e-4, 1e-4
+# Where inputs are rounded to 8 bits, the last digits of a float decide between two codes: logits may differ by this
+# share of their spread.  Measured on random digits networks of up to six layers: at most 0.004.
+ROUNDED = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +30,12 @@ class Parity:
     decisions_changed: int  # where the two best logits are further apart than the tolerance
 
 
-def check_parity(expected: NDArray[Any], actual: NDArray[Any], what: str) -> Parity:
+def check_parity(expected: NDArray[Any], actual: NDArray[Any], what: str, *, rounds_inputs: bool = False) -> Parity:
     """Compare logits of shape (samples, classes).
 
     Raises `ParityError` where they differ by more than 1e-4 + 1e-4 * |expected|, are not finite, or where a
-    decision changed although its two best logits were further apart than that.
+    decision changed although its two best logits were further apart than that.  For a file that `rounds_inputs` to
+    8 bits the tolerance is 0.03 of the standard deviation of all expected logits, if that is more.
     """
     if expected.ndim != 2 or expected.shape[0] < 1 or expected.shape[1] < 2:
         raise ParityError(f"{what}: parity needs logits of shape (samples, two or more classes), got {expected.shape}.")
@@ -41,6 +45,8 @@ def check_parity(expected: NDArray[Any], actual: NDArray[Any], what: str) -> Par
         if not np.isfinite(logits).all():
             raise ParityError(f"{what}: the {whose} outputs hold NaN or infinite values.")
     tolerance = ABSOLUTE + RELATIVE * np.abs(expected)
+    if rounds_inputs:
+        tolerance = np.maximum(tolerance, ROUNDED * expected.std())
     difference = np.abs(expected - actual)
     best_two = np.sort(expected, axis=1)[:, -2:]
     decided = best_two[:, 1] - best_two[:, 0] > tolerance.max(axis=1)
@@ -49,7 +55,7 @@ def check_parity(expected: NDArray[Any], actual: NDArray[Any], what: str) -> Par
     if (difference > tolerance).any() or changed:
         raise ParityError(
             f"{what}: the exported file differs from the PyTorch module by up to "
-            f"{parity.largest_difference:.2e} (allowed: {ABSOLUTE:g} + {RELATIVE:g} x |logit|) and changes "
+            f"{parity.largest_difference:.2e} (allowed: up to {float(tolerance.max()):.2e}) and changes "
             f"{changed} of {len(expected)} decisions."
         )
     return parity

@@ -28,9 +28,22 @@ class SoftmaxAttention(nn.Module):
         return out_BTD
 
     def attend(self, x_BTD: Tensor) -> Tensor:
-        """The heads' outputs, concatenated, before the output projection."""
-        q, k, v = (
-            project(x_BTD).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for project in (self.query, self.key, self.value)
-        )
-        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        """The heads' outputs, concatenated, before the output projection.
+
+        Tokens are projected first and split into groups afterwards, so that a quantized projection sees a sample
+        whole.
+        """
+        q, k, v = (self._by_head(self.split(project(x_BTD))) for project in (self.query, self.key, self.value))
+        return self.join(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+    def _by_head(self, projected: Tensor) -> Tensor:
+        batch, tokens, inner = projected.shape
+        return projected.reshape(batch, tokens, self.heads, inner // self.heads).transpose(1, 2)
+
+    def split(self, projected_BTI: Tensor) -> Tensor:
+        """The groups of tokens that see each other, one an entry of the batch axis: here all tokens of a sample."""
+        return projected_BTI
+
+    def join(self, mixed: Tensor) -> Tensor:
+        """The inverse of `split`."""
+        return mixed

@@ -29,11 +29,16 @@ class WindowedAttention(SoftmaxAttention):
         self.side = min(side, grid)
         self.windows = grid // self.side
 
-    def attend(self, x_BTD: Tensor) -> Tensor:
+    def split(self, projected_BTI: Tensor) -> Tensor:
+        """Tokens of a window side by side, windows in the batch axis."""
         if self.windows == 1:
-            return super().attend(x_BTD)
-        G, S, D = self.windows, self.side, x_BTD.shape[-1]
-        inside = x_BTD.reshape(-1, G, S, G, S, D).transpose(2, 3).reshape(-1, S * S, D)
-        mixed = super().attend(inside)
-        inner = mixed.shape[-1]
+            return projected_BTI
+        G, S, inner = self.windows, self.side, projected_BTI.shape[-1]
+        return projected_BTI.reshape(-1, G, S, G, S, inner).transpose(2, 3).reshape(-1, S * S, inner)
+
+    def join(self, mixed: Tensor) -> Tensor:
+        """Back to the order of the image."""
+        if self.windows == 1:
+            return mixed
+        G, S, inner = self.windows, self.side, mixed.shape[-1]
         return mixed.reshape(-1, G, G, S, S, inner).transpose(2, 3).reshape(-1, (G * S) ** 2, inner)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from supernet.compression import compressed
 from supernet.errors import UnknownName
 from supernet.models import vision_transformer
 
@@ -35,7 +36,7 @@ def family_names() -> tuple[str, ...]:
 
 
 def load_builder(family: str, task: Task) -> Build:
-    """`build(architecture)` of a family, sized for a task.  Raises `UnknownName`."""
+    """`build(architecture)` of a family, sized for a task and compressed as it answers.  Raises `UnknownName`."""
     if family not in _FAMILIES:
         raise UnknownName(f"there is no model family {family!r}; known families: {', '.join(_FAMILIES)}.")
-    return _FAMILIES[family](task)
+    return compressed(_FAMILIES[family](task))

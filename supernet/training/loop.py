@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from supernet.errors import CheckpointError, NonFiniteLoss, TrainingError
+from supernet.training.precision import PRECISIONS, Precision, computing_in
 
 if TYPE_CHECKING:
     from supernet.tasks.task import Task
@@ -40,9 +41,12 @@ class LoopConfig:
     clip_norm: float = 1.0  # of the whole gradient
     checkpoint_every: int = 200  # steps
     health_every: int = 100  # steps
+    precision: Precision = "fp32"  # of the products in a step; weights and scores are always fp32
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise TrainingError(f"precision is one of {', '.join(PRECISIONS)}; got {self.precision!r}.")
         for name in ("steps", "batch", "checkpoint_every", "health_every"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} must be at least 1, got {getattr(self, name)}.")
@@ -123,7 +127,8 @@ class Loop:
         optimizer.zero_grad(set_to_none=True)
         with torch.random.fork_rng(devices=[]):  # dropout and the like
             torch.manual_seed(derive_seed(self.config.seed, "step", step))
-            loss = float(self.step(step, inputs, targets).detach())
+            with computing_in(self.config.precision, inputs.device.type):
+                loss = float(self.step(step, inputs, targets).detach())
         if not math.isfinite(loss):
             raise NonFiniteLoss(self._non_finite(step, f"the loss became {loss}"))
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm))

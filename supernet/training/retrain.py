@@ -41,11 +41,11 @@ def retrain(
 
     def step(number: int, inputs: Tensor, targets: Tensor) -> Tensor:
         del number
-        logits = module(inputs)
+        logits = module(inputs).float()  # losses in fp32, whatever the products were computed in
         total = task_loss(logits, targets)
         if teacher is not None:
             with torch.no_grad():
-                taught = teacher(inputs)
+                taught = teacher(inputs).float()
             imitation = soft_cross_entropy(logits, taught)
             total = (1 - DISTILLATION_SHARE) * total + DISTILLATION_SHARE * imitation
         torch.autograd.backward(total)

@@ -50,12 +50,12 @@ def train_supernet(
     def step(number: int, inputs: Tensor, targets: Tensor) -> Tensor:
         rng = random.Random(derive_seed(config.seed, "subnets", number))
         first, *others = sampler.architectures(rng)
-        logits = weights.borrow(first)(inputs)
+        logits = weights.borrow(first)(inputs).float()  # losses in fp32, whatever the products were computed in
         total = task_loss(logits, targets)
         torch.autograd.backward(total)
         reported = total.detach()
         for architecture in others:
-            imitation = soft_cross_entropy(weights.borrow(architecture)(inputs), logits)
+            imitation = soft_cross_entropy(weights.borrow(architecture)(inputs).float(), logits)
             torch.autograd.backward(imitation)
             reported = reported + imitation.detach()
         return reported / (1 + len(others))

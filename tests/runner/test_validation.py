@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from predictors.costs import cost
+from runner import validation
 from runner.errors import SpecError, Unreachable
 from runner.study import parse_study
 from runner.validation import Plan, computed_costs, plan
@@ -89,7 +90,17 @@ def test_computed_costs_agree_with_the_real_module() -> None:
 
 
 def test_the_space_is_the_family_as_narrowed() -> None:
-    made = planned(space=space(depth=2, width=[16], patch=[2], mixer=["identity"], mlp_ratio=[1]))
+    made = planned(space=space(depth=2, width=[16], patch=[2], mixer=["identity"], mlp_ratio=[1], bits=[8]))
     assert made.space.size() == 1
     with pytest.raises(SpaceError):
         made.space.fix({"depth": 3})
+
+
+def test_bits_without_a_kernel_are_refused_and_the_others_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "missing_kernel", lambda bits: "no MatMulNBits" if bits == 4 else None)
+    with pytest.raises(SpecError, match=r"layers\.0\.bits offers 4 bits, .*\(no MatMulNBits\); choose among: 8, 32"):
+        planned(space=space(bits=[4, 8, 32]))
+    planned(space=space(bits=[8, 32]))
+    monkeypatch.setattr(validation, "missing_kernel", lambda bits: "nothing" if bits != 32 else None)
+    with pytest.raises(SpecError, match="choose among: 32"):
+        planned(space=space(bits=[8]))

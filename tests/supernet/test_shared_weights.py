@@ -68,6 +68,25 @@ def loss_on(task: Task, start: int, count: int = 5) -> Loss:
     return lambda call: task_loss(call(images), targets)
 
 
+def test_given_values_are_looked_into_and_nothing_is_probed(transformers: SharedWeights, digits: Task) -> None:
+    """As a worker does that maps the weights of another process."""
+    values = {name: parameter.detach() for name, parameter in transformers.named_parameters()}
+    built: list[Architecture] = []
+
+    def counting(architecture: Architecture) -> nn.Module:
+        built.append(architecture)
+        return load_builder("vision_transformer", digits)(architecture)
+
+    other = SharedWeights(counting, SPACE, values=values)
+    assert not built
+    assert [parameter.data_ptr() for parameter in other.parameters()] == [value.data_ptr() for value in values.values()]
+    assert not any(parameter.requires_grad for parameter in other.parameters())
+    images = digits.example(2)
+    with torch.no_grad():
+        for architecture in ARCHITECTURES[:10]:
+            assert torch.equal(other.borrow(architecture)(images), transformers.borrow(architecture)(images))
+
+
 class TestOutputs:
     def test_borrowed_and_extracted_are_bit_equal_for_200_architectures(
         self, transformers: SharedWeights, digits: Task

@@ -53,6 +53,7 @@ def test_the_card_holds_every_number_with_unit_and_provenance() -> None:
         numbers=NUMBERS,
         input_shape=(1, 8, 8),
         files={"model.onnx": "the model"},
+        rounds_inputs=False,
     )
     assert "| error | 0.0312 fraction | exported | test |  |" in card
     assert "| latency_ms | 0.0512 [0.0500, 0.0533] ms | exported |  | a device |" in card
@@ -67,3 +68,22 @@ def test_the_card_holds_every_number_with_unit_and_provenance() -> None:
 def test_every_unit_belongs_to_a_metric_in_words() -> None:
     assert UNITS["latency_ms"] == "ms"
     assert all("flop" not in name for name in UNITS)
+
+
+def test_the_card_of_a_file_that_rounds_inputs_says_so() -> None:
+    def card(rounds_inputs: bool) -> str:
+        return model_card(
+            title="t",
+            task="digits",
+            task_checksum="f" * 64,
+            study="s",
+            architecture=architecture_of(MIXERS, width=32, patch=2),
+            numbers=NUMBERS,
+            input_shape=(1, 8, 8),
+            files={},
+            rounds_inputs=rounds_inputs,
+        )
+
+    words = "an answer depends a\nlittle on its batch"
+    assert words in card(True)
+    assert words not in card(False)

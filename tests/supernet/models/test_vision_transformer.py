@@ -11,6 +11,7 @@ from torch import Tensor
 
 from search_spaces import Architecture, load_space
 from supernet import load_task
+from supernet.compression import compressed
 from supernet.errors import UnknownName
 from supernet.mixers import reference
 from supernet.mixers.windowed import WindowedAttention
@@ -71,7 +72,7 @@ def test_every_answer_changes_the_shapes_or_the_function() -> None:
     )
 
     def signature(architecture: Architecture) -> tuple[object, ...]:
-        module = model(architecture)
+        module = compressed(model)(architecture)
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
             for parameter in module.parameters():
