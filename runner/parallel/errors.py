@@ -2,6 +2,7 @@
 
 ParallelError (RunnerError)
 |-- InvalidResources     workers, CPUs, GPUs, time limit or evaluator make no sense                exit 2
+|-- EvaluatorFailed      the evaluator cannot be made in a worker                                 exit 6
 |-- ClusterUnreachable   nothing that speaks like a Ray head answers at the address               exit 5
 |-- ClusterRefused       the cluster wants a token that was not given, or was given wrong         exit 5
 |-- ClusterVersion       the cluster runs another Ray or Python                                   exit 5
@@ -21,6 +22,12 @@ class InvalidResources(ParallelError):
     """What was asked for cannot be run anywhere."""
 
     exit_code = USAGE
+
+
+class EvaluatorFailed(ParallelError):
+    """Workers start, but not the evaluator in them."""
+
+    exit_code = FAILED
 
 
 class ClusterUnreachable(ParallelError):

@@ -12,9 +12,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runner.search.engine import Course, Evaluator, Executor, SerialExecutor, run, search
+    from runner.parallel.resources import Resources
+    from runner.parallel.serial import SerialExecutor
+    from runner.search.engine import Course, Evaluator, Executor, run, search
     from runner.search.errors import InvalidProblem, SearchError, SearchFailed, UnknownAlgorithm
     from runner.search.evaluation import Evaluation
+    from runner.search.outcome import FAILURE_KINDS, Failure, FailureKind, Outcome
     from runner.search.pareto import hypervolume, knee, non_dominated
     from runner.search.problem import Problem, pose
     from runner.search.protocol import Algorithm
@@ -32,7 +35,12 @@ __all__ = [
     "algorithm_names",
     "create_algorithm",
     "Executor",
+    "Outcome",
+    "Failure",
+    "FailureKind",
+    "FAILURE_KINDS",
     "SerialExecutor",
+    "Resources",
     "Course",
     "run",
     "non_dominated",
@@ -45,21 +53,24 @@ __all__ = [
 ]
 
 _MODULES = {
-    "engine": ("search", "Evaluator", "Executor", "SerialExecutor", "Course", "run"),
-    "errors": ("SearchError", "InvalidProblem", "UnknownAlgorithm", "SearchFailed"),
-    "evaluation": ("Evaluation",),
-    "pareto": ("non_dominated", "hypervolume", "knee"),
-    "problem": ("Problem", "pose"),
-    "protocol": ("Algorithm",),
-    "registry": ("algorithm_names", "create_algorithm"),
-    "result": ("SearchResult",),
+    "runner.parallel.resources": ("Resources",),
+    "runner.parallel.serial": ("SerialExecutor",),
+    "runner.search.engine": ("search", "Evaluator", "Executor", "Course", "run"),
+    "runner.search.errors": ("SearchError", "InvalidProblem", "UnknownAlgorithm", "SearchFailed"),
+    "runner.search.evaluation": ("Evaluation",),
+    "runner.search.outcome": ("FAILURE_KINDS", "Failure", "FailureKind", "Outcome"),
+    "runner.search.pareto": ("non_dominated", "hypervolume", "knee"),
+    "runner.search.problem": ("Problem", "pose"),
+    "runner.search.protocol": ("Algorithm",),
+    "runner.search.registry": ("algorithm_names", "create_algorithm"),
+    "runner.search.result": ("SearchResult",),
 }
 
 
 def __getattr__(name: str) -> object:
     for module, names in _MODULES.items():
         if name in names:
-            return getattr(import_module(f"runner.search.{module}"), name)
+            return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

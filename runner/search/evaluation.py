@@ -5,9 +5,9 @@ Whether values are good is the business of `problem`; running the evaluator that
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,13 +19,18 @@ State = Literal["complete", "failed"]
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """One architecture, evaluated once. Only a complete one has values, only a failed one a failure."""
+    """One architecture, evaluated once. Only a complete one has values, only a failed one a failure.
+
+    Two are equal where they say the same of the same architecture, however long that took to find out.
+    """
 
     architecture: Architecture
     state: State
     values: Mapping[str, float] = field(default_factory=dict)
-    failure_kind: str | None = None  # "exception", "missing_metric", "non_finite", or an executor's own kind
+    failure_kind: str | None = None  # one of `outcome.FAILURE_KINDS`; a history may hold others
     failure_message: str | None = None
+    attempt: int = field(default=1, compare=False)  # the one that this is the result of
+    duration_ms: float | None = field(default=None, compare=False)  # of that attempt; None where nobody measured it
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
@@ -36,13 +41,8 @@ class Evaluation:
 
     def __reduce__(self) -> tuple[object, ...]:
         # A mapping proxy cannot be pickled; workers and stores hand evaluations between processes.
-        return _restored, (
-            self.architecture,
-            self.state,
-            dict(self.values),
-            self.failure_kind,
-            self.failure_message,
-        )
+        state = {field.name: getattr(self, field.name) for field in fields(self)}
+        return _restored, ({**state, "values": dict(self.values)},)
 
     @classmethod
     def complete(cls, architecture: Architecture, values: Mapping[str, float]) -> Evaluation:
@@ -55,17 +55,5 @@ class Evaluation:
         return cls(architecture=architecture, state="failed", failure_kind=kind, failure_message=message)
 
 
-def _restored(
-    architecture: Architecture,
-    state: State,
-    values: Mapping[str, float],
-    kind: str | None,
-    message: str | None,
-) -> Evaluation:
-    return Evaluation(
-        architecture=architecture,
-        state=state,
-        values=values,
-        failure_kind=kind,
-        failure_message=message,
-    )
+def _restored(state: dict[str, Any]) -> Evaluation:
+    return Evaluation(**state)

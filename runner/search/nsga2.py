@@ -68,6 +68,9 @@ class Nsga2:
             trial.set_constraint("violation", self._problem.violation(evaluation.values))
         self._study.tell(trial, list(self._problem.oriented(evaluation.values)))
 
+    def expect(self, architecture: Architecture) -> None:
+        self._record.promise(architecture)
+
     def ask(self, count: int) -> list[Architecture]:
         proposals: list[Architecture] = []
         for _ in range(count):

@@ -60,7 +60,7 @@ class Problem:
         """Every computed cost of an architecture."""
         return {name: function(architecture) for name, function in self.costs.items()}
 
-    def judge(self, architecture: Architecture, returned: Mapping[str, float]) -> Evaluation:
+    def judge(self, architecture: Architecture, returned: object) -> Evaluation:
         """The evaluation that an evaluator's answer amounts to.
 
         A measured metric that is absent or not a finite number fails it. Other metrics are kept where they

@@ -25,6 +25,10 @@ class Algorithm(Protocol):
         """Learn the result of one evaluation, complete or failed."""
         ...
 
+    def expect(self, architecture: Architecture) -> None:
+        """Note that an architecture is under way without having been asked for: a former run began it."""
+        ...
+
     def ask(self, count: int) -> list[Architecture]:
         """Up to so many architectures neither told nor asked before; fewer only where none is left."""
         ...

@@ -21,6 +21,9 @@ class RandomSearch:
     def tell(self, evaluation: Evaluation) -> None:
         self._record.tell(evaluation)
 
+    def expect(self, architecture: Architecture) -> None:
+        self._record.promise(architecture)
+
     def ask(self, count: int) -> list[Architecture]:
         proposals: list[Architecture] = []
         for _ in range(count):

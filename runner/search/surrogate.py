@@ -64,6 +64,9 @@ class Surrogate:
     def tell(self, evaluation: Evaluation) -> None:
         self._record.tell(evaluation)
 
+    def expect(self, architecture: Architecture) -> None:
+        self._record.promise(architecture)
+
     def ask(self, count: int) -> list[Architecture]:
         proposals: list[Architecture] = []
         for _ in range(count):

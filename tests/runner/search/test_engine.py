@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -12,6 +13,7 @@ from runner.search import (
     Course,
     Evaluation,
     InvalidProblem,
+    Outcome,
     SearchError,
     SearchFailed,
     SearchResult,
@@ -123,25 +125,31 @@ def test_impossible_courses_are_refused(options: dict[str, object], message: str
         random_search(**options)
 
 
-class Jumbled:
+class Jumbled(AbstractContextManager["Jumbled"]):
     """Holds several evaluations at once and finishes them in an order of its own."""
 
     def __init__(self, places: int) -> None:
         self.rng = random.Random(0)
-        self.under_way: list[Architecture] = []
+        self.under_way: list[tuple[Architecture, int]] = []
         self.places = places
         self.most = 0
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def free(self) -> int:
         return self.places - len(self.under_way)
 
-    def submit(self, architecture: Architecture) -> None:
-        self.under_way.append(architecture)
+    def submit(self, architecture: Architecture, attempt: int) -> None:
+        self.under_way.append((architecture, attempt))
         self.most = max(self.most, len(self.under_way))
 
-    def collect(self) -> Evaluation:
-        architecture = self.under_way.pop(self.rng.randrange(len(self.under_way)))
-        return Evaluation.complete(architecture, measure(architecture))
+    def collect(self, timeout_s: float) -> Outcome | None:
+        architecture, attempt = self.under_way.pop(self.rng.randrange(len(self.under_way)))
+        return Outcome(architecture=architecture, attempt=attempt, seconds=0.5, returned=measure(architecture))
+
+    def close(self) -> None:
+        self.under_way.clear()
 
 
 @pytest.mark.parametrize("algorithm", ["random", "nsga2", "surrogate"])
@@ -197,13 +205,13 @@ class TestResult:
 def test_the_package_is_cheap_to_import_and_can_be_called() -> None:
     program = (
         "import sys, runner.search\n"
-        "heavy = {'numpy', 'scipy', 'optuna', 'torch'} & set(sys.modules)\n"
+        "heavy = {'numpy', 'scipy', 'optuna', 'torch', 'ray'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "from runner.search.engine import search\n"
         "import search_spaces as s\n"
         "space = s.SearchSpace({'a': s.Categorical(1, 2)})\n"
         "result = runner.search(space, lambda a: {'error': a['a']}, {'error': 'minimize'})\n"
         "assert result.front[0].values['error'] == 1\n"
-        "assert not {'optuna', 'torch'} & set(sys.modules)\n"
+        "assert not {'optuna', 'torch', 'ray'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
