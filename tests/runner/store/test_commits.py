@@ -126,6 +126,23 @@ def test_a_disk_that_is_full_at_the_commit(
 
 
 @pytest.mark.parametrize("method", WRITERS)
+def test_ctrl_c_at_the_commit(
+    prepared: Path,
+    written: dict[str, dict[str, list[str]]],
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+) -> None:
+    shutil.copy(prepared, path)
+    forget_hits()
+    for moment, expected in (("before_commit", contents(prepared)), ("after_commit", written[method])):
+        monkeypatch.setenv(VARIABLE, f"{method}.{moment}:1:interrupt")
+        with pytest.raises(KeyboardInterrupt):
+            write(path, method)
+        assert contents(path) == expected
+
+
+@pytest.mark.parametrize("method", WRITERS)
 def test_a_lock_held_for_longer_than_the_patience(
     prepared: Path, written: dict[str, dict[str, list[str]]], path: Path, method: str
 ) -> None:

@@ -49,6 +49,11 @@ class Held:
     until: datetime
 
 
+def process_of(owner: str) -> int:
+    """The number in `Rules.name`."""
+    return int(owner.split()[1].rstrip(","))
+
+
 class Rules(RuleBasedStateMachine):
     """Three processes, each of which has another name in each of its lives, work on one study.
 
@@ -80,6 +85,19 @@ class Rules(RuleBasedStateMachine):
 
     def name(self, process: int) -> str:
         return f"process {process}, life {self.lives[process]}"
+
+    def alive(self) -> list[str]:
+        """What processes hold that live."""
+        names = [self.name(process) for process in range(3)]
+        return [digest for digest, held in self.held.items() if held.owner in names]
+
+    def late(self) -> list[Reservation]:
+        """Attempts that somebody may still be at, while another one has been begun in their place."""
+        return [
+            each
+            for each in self.tickets
+            if (held := self.held.get(each.digest)) and (held.owner, held.attempt) != (each.owner, each.attempt)
+        ]
 
     def call(self, process: int, method: str, crash: str | None, *arguments: object, **named: object) -> object:
         """The call's result; None where the process died of it."""
@@ -117,6 +135,13 @@ class Rules(RuleBasedStateMachine):
         if isinstance(made, Reservation):
             self.tickets.append(made)
 
+    @precondition(lambda self: self.alive())
+    @rule(data=st.data(), lease_s=LEASES_S, crash=CRASHES)
+    def begin_again(self, data: st.DataObject, lease_s: int, crash: str | None) -> None:
+        """A worker was lost, and its process tries once more; the lost one may still answer."""
+        digest = data.draw(st.sampled_from(self.alive()))
+        self.reserve(process_of(self.held[digest].owner), digest, lease_s, crash)
+
     @rule(process=PROCESSES, lease_s=LEASES_S, crash=CRASHES)
     def renew(self, process: int, lease_s: int, crash: str | None) -> None:
         mine = [held for held in self.held.values() if held.owner == self.name(process)]
@@ -146,9 +171,15 @@ class Rules(RuleBasedStateMachine):
 
     @precondition(lambda self: self.tickets)
     @rule(data=st.data(), crash=CRASHES)
-    def settle(self, data: st.DataObject, crash: str | None) -> None:
-        """A result comes in, perhaps from a process that died long ago."""
-        ticket = data.draw(st.sampled_from(self.tickets))
+    def a_result(self, data: st.DataObject, crash: str | None) -> None:
+        self.settle(data.draw(st.sampled_from(self.tickets)), crash)
+
+    @precondition(lambda self: self.late())
+    @rule(data=st.data())
+    def a_late_result(self, data: st.DataObject) -> None:
+        self.settle(data.draw(st.sampled_from(self.late())), None)
+
+    def settle(self, ticket: Reservation, crash: str | None) -> None:
         held = self.held.get(ticket.digest)
         arguments = (self.study, ticket.owner, ticket.attempt, an_evaluation(ticket.digest))
         if ticket.digest in self.evaluated:
@@ -158,7 +189,7 @@ class Rules(RuleBasedStateMachine):
             with pytest.raises(StaleAttempt):
                 self.repository.settle(*arguments)
         else:
-            settled = self.call(int(ticket.owner.split()[1].rstrip(",")), "settle", crash, *arguments)
+            settled = self.call(process_of(ticket.owner), "settle", crash, *arguments)
             if isinstance(settled, tuple):
                 assert (settled[0].attempt, settled[1]) == (ticket.attempt, True)
             if crash != "before_commit":
