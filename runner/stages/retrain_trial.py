@@ -1,0 +1,93 @@
+"""Training of one trial of a chosen point, in a process that has nothing but a description of it.
+
+Owns how a worker rebuilds what it trains; needs neither the record nor Ray.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from runner.study import recorded_spec
+from runner.validation import plan
+from search_spaces import Architecture
+from supernet.errors import CheckpointError
+from supernet.shared_weights import SharedWeights
+from supernet.training.checkpoint import Checkpoints
+from supernet.training.loop import HealthPoint, LoopConfig, Stopped, Watcher, restore
+from supernet.training.retrain import retrain
+
+if TYPE_CHECKING:
+    from runner.parallel.trials import Trial
+    from runner.study import StudySpec
+    from runner.validation import Plan
+
+REPORTS = 12  # over a training, so that the rungs at a quarter and at half of it are among them
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainJob:
+    """Everything a worker needs to train one trial of a point; plain text, and small."""
+
+    spec: str  # of the study, as JSON
+    architecture: str  # as JSON
+    supernet: Path  # the folder with the checkpoints of the trained shared weights
+    threads: int = 1
+
+    def __call__(self, trial: Trial) -> None:
+        """Train one trial from its newest checkpoint to the end, or until it is asked to stop.
+
+        Raises what `Loop.run` raises, and `CheckpointError` where the shared weights are not there.
+        """
+        torch.set_num_threads(self.threads)
+        planned, weights = _trained(self.spec, self.supernet)
+        spec = planned.spec
+        try:
+            retrain(
+                weights.extract(Architecture.from_json(self.architecture)),
+                planned.task,
+                trial_config(spec, trial.settings.learning_rate, trial.settings.weight_decay),
+                teacher=weights.extract(planned.space.largest()),
+                checkpoints=Checkpoints(trial.folder),
+                watcher=Watcher(health=lambda point: _report(trial, point), stop=trial.stop),
+            )
+        except Stopped:  # as it was asked to, with a checkpoint
+            return
+
+
+def trial_config(spec: StudySpec, learning_rate: float, weight_decay: float) -> LoopConfig:
+    """How a trial is trained."""
+    steps = spec.retrain.steps
+    return LoopConfig(
+        steps=steps,
+        batch=spec.retrain.batch,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        seed=spec.seed,
+        health_every=max(1, steps // REPORTS),
+    )
+
+
+def _report(trial: Trial, point: HealthPoint) -> None:
+    trial.report(point.step, point.values)
+
+
+@lru_cache(maxsize=1)  # a process trains several trials one after another, and this takes seconds
+def _trained(spec_json: str, folder: Path) -> tuple[Plan, SharedWeights]:
+    """What the specification means, and the trained shared weights from `folder`; nobody changes them."""
+    planned = plan(recorded_spec(spec_json, "retrained"))
+    steps = planned.spec.train.steps
+    weights = SharedWeights(planned.build, planned.space, seed=planned.spec.seed)
+    checkpoint = Checkpoints(folder).latest()
+    if checkpoint is None or checkpoint.step < steps:
+        found = "nothing" if checkpoint is None else f"only step {checkpoint.step}"
+        raise CheckpointError(
+            f"the trained weights after step {steps} are not in {folder} ({found} is); a worker that retrains must see "
+            "the study's folder under the same path."
+        )
+    restore(weights, checkpoint.tensors, str(checkpoint.path))
+    return planned, weights
