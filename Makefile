@@ -37,6 +37,7 @@ evidence: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.training_step
 	$(BIN)/python -m benchmarks.digits
 	$(BIN)/python -m benchmarks.search
+	$(BIN)/python -m benchmarks.quantization
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Python 3.11 or newer is needed, this is {sys.version}; set PYTHON="'

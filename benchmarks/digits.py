@@ -13,7 +13,7 @@ import platform
 import statistics
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from predictors.latency.device import this_device
 from runner.cli.progress import following, stop_on_signals
@@ -23,6 +23,9 @@ from runner.settings import Home
 from runner.store import open_repository
 from runner.study import StudySpec, load_study
 from runner.validation import plan
+
+if TYPE_CHECKING:
+    from search_spaces import Architecture
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "digits.jsonl"
@@ -47,8 +50,8 @@ def main() -> None:
     rows = [done[seed] for seed in range(arguments.seeds)]
     for row in rows:
         print(row)
-    for metric in ("test_accuracy", "front_points", "fastest_as_good_ratio", "seconds"):
-        values = [row[metric] for row in rows if row[metric] is not None]
+    for metric in ("test_accuracy", "front_points", "mixed_bits_points", "fastest_as_good_ratio", "seconds"):
+        values = [row[metric] for row in rows if row.get(metric) is not None]
         if values:
             print(f"{metric}: median {statistics.median(values):.4f}, from {min(values):.4f} to {max(values):.4f}")
 
@@ -73,6 +76,7 @@ def one(example: StudySpec, seed: int, home: Home) -> dict[str, Any]:
         "test_accuracy": exported["test_accuracy"].value,
         "knee_latency_ms": exported["latency_ms"].value,
         "front_points": len(front.points),
+        "mixed_bits_points": sum(len(bits_of(point.architecture)) > 1 for point in front.points),
         "predicted_points": sum(bool(point.predicted(front.goals)) for point in front.points),
         "largest_error": largest.number("error"),
         "largest_latency_ms": largest.number("latency_ms"),
@@ -87,6 +91,11 @@ def one(example: StudySpec, seed: int, home: Home) -> dict[str, Any]:
         "versions": {name: version(name) for name in ("torch", "onnxruntime", "onnxscript")},
         "python": platform.python_version(),
     }
+
+
+def bits_of(architecture: Architecture) -> set[object]:
+    """The different numbers of bits in which an architecture stores its layers."""
+    return {value for name, value in architecture.items() if name.endswith(".bits")}
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ def space() -> SearchSpace:
         mixer=("softmax",),
         heads=(3, 4),
         mlp_ratio=(3, 4),
+        bits=(32,),
     )
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import Conflict, Interrupted, Unreachable, exit_code
 from runner.progress import Reporter, Stop, never
 from runner.stages import confirm, export, profile, retrain, search, train
-from runner.store.errors import AmbiguousId, StudyNotFound
+from runner.store.errors import AmbiguousId, StoreUnavailable, StudyNotFound
 from runner.study import LATENCY, StudySpec, recorded_spec
 from runner.timing import StudyTimer, register_this_device
 from runner.validation import plan
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.settings import Home
-    from runner.store.records import StudyRecord
+    from runner.store.records import StageState, StudyRecord
     from runner.store.repository import Repository
     from runner.validation import Plan
 
@@ -89,12 +89,14 @@ def run(study: StudyRecord, repository: Repository, home: Home, reporter: Report
             finally:
                 work.close()
         except (Interrupted, KeyboardInterrupt) as interruption:
-            repository.transition_study(study.id, "running", "interrupted", str(interruption) or "Ctrl-C")
+            with suppress(StoreUnavailable):  # the next run finds it running, and says that it was cut off
+                repository.transition_study(study.id, "running", "interrupted", str(interruption) or "Ctrl-C")
             raise
         except Exception as error:
             known = exit_code(error) is not None
             reason = str(error) if known else f"{type(error).__name__}: {error}"
-            repository.transition_study(study.id, "running", "failed", reason)
+            with suppress(StoreUnavailable):
+                repository.transition_study(study.id, "running", "failed", reason)
             raise
         return repository.transition_study(study.id, "running", "complete")
 
@@ -148,16 +150,25 @@ def _run_stages(work: StudyWork) -> None:
             continue
         work.pause_if_asked()
         if state != "running":
-            work.repository.transition_stage(work.study.id, name, state, "running")
+            _move(work, name, state, "running")
         try:
             detail = stage(work)
         except (Interrupted, KeyboardInterrupt):
-            work.repository.transition_stage(work.study.id, name, "running", "pending")
+            with suppress(StoreUnavailable):
+                work.repository.transition_stage(work.study.id, name, "running", "pending")
             raise
         except Exception as error:
-            work.repository.transition_stage(work.study.id, name, "running", "failed", {"reason": str(error)})
+            with suppress(StoreUnavailable):
+                work.repository.transition_stage(work.study.id, name, "running", "failed", {"reason": str(error)})
             raise
-        work.repository.transition_stage(work.study.id, name, "running", "complete", detail)
+        _move(work, name, "running", "complete", detail)
+
+
+def _move(
+    work: StudyWork, stage: str, before: StageState, after: StageState, detail: Mapping[str, Any] | None = None
+) -> None:
+    """Change the state of a stage, waiting for the record where that is necessary."""
+    work.commit(lambda: work.repository.transition_stage(work.study.id, stage, before, after, detail))
 
 
 def _check_latency_bound(planned: Plan, repository: Repository, home: Home, device_id: str, reporter: Reporter) -> None:

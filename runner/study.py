@@ -13,11 +13,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from runner.errors import NotFound, SpecError
 
 MAX_FILE_BYTES = 1_000_000
+MAX_WORKERS = 4096
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 # What an objective may be besides a task's own metrics: computed from structure, or measured on the device.
@@ -74,6 +75,14 @@ class TrainSpec(_Part):
     random_subnets: Annotated[int, Field(ge=0, le=16)] = 2
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 4e-3
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.05
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 where this machine is measured to gain from it
+
+
+def _workers(given: object) -> object:
+    """One message for the whole union."""
+    if given in ("auto", "serial") or (type(given) is int and 1 <= given <= MAX_WORKERS):
+        return given
+    raise ValueError(f"input should be 'auto', 'serial' or a whole number from 1 to {MAX_WORKERS}")
 
 
 class SearchSpec(_Part):
@@ -82,7 +91,9 @@ class SearchSpec(_Part):
     algorithm: str = "surrogate"
     evaluations: Count = 120
     measured_latencies: Annotated[int, Field(ge=8)] = 24
-    workers: Literal["auto", 1] = "auto"
+    # "auto": one a core that this process may use; "serial": no other process.
+    workers: Annotated[Literal["auto", "serial"] | int, BeforeValidator(_workers)] = "auto"
+    time_limit_s: Annotated[float, Field(gt=0)] = 600.0  # of one evaluation on a worker
 
 
 class RetrainSpec(_Part):

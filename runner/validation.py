@@ -65,7 +65,23 @@ class Plan:
 
 
 def plan(spec: StudySpec) -> Plan:
-    """Resolve a specification.  Raises `SpecError` or `Unreachable`, naming the field and what is possible."""
+    """Resolve a specification and check all of it.
+
+    Raises `SpecError` or `Unreachable`, naming the field and what is possible.
+    """
+    made = resolve(spec)
+    _check_goals(spec, made.task)
+    _check_algorithm(spec)
+    _check_builds(made)
+    _check_kernels(made)
+    _check_score_bounds(made)
+    _check_computed_bounds(made)
+    _check_points(spec)
+    return made
+
+
+def resolve(spec: StudySpec) -> Plan:
+    """What the names of a specification stand for.  Raises `SpecError` where one stands for nothing."""
     try:
         task = load_task(spec.task.name, **spec.task.options)
     except UnknownName as error:
@@ -75,15 +91,7 @@ def plan(spec: StudySpec) -> Plan:
         build = load_builder(spec.space.name, task)
     except (SpaceError, UnknownName) as error:
         raise SpecError(f"space: {error}") from error
-    made = Plan(spec=spec, task=task, space=space, build=build)
-    _check_goals(spec, task)
-    _check_algorithm(spec)
-    _check_builds(made)
-    _check_kernels(made)
-    _check_score_bounds(made)
-    _check_computed_bounds(made)
-    _check_points(spec)
-    return made
+    return Plan(spec=spec, task=task, space=space, build=build)
 
 
 def computed_costs(architecture: Architecture, planned: Plan) -> dict[str, float]:

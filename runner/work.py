@@ -1,28 +1,35 @@
 """One study at work: what its stages share.
 
-Owns the objects that are made once a run (weights, timer), the folder of the study, and how an architecture with
-shared weights becomes a row of the record.  What is done in which order is `pipeline`'s.
+Owns the objects that are made once a run (weights, workers, timer), the folder of the study, and how rows are
+committed.  What is done in which order is `pipeline`'s.
 """
 
 from __future__ import annotations
 
-import math
+import os
+import random
+import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from runner.errors import Interrupted, NonFiniteScore
+from predictors.latency.device import usable_cores
+from runner.errors import Interrupted
 from runner.front import INHERITED, Front, compute_front
+from runner.parallel.serial import SerialExecutor
 from runner.progress import Reporter, Stop, never
-from runner.store.records import Failure, NewEvaluation, ValueRecord
-from runner.study import LATENCY
+from runner.scoring import Scorer, ScorerFactory, arrays_of
+from runner.store.errors import StoreUnavailable
+from runner.store.patience import patiently
+from runner.store.records import NewEvaluation, ValueRecord
+from runner.study import LATENCY, StudySpec
 from runner.timing import StudyTimer
-from runner.validation import computed_costs
 from supernet.shared_weights import SharedWeights
 from supernet.training.checkpoint import Checkpoints
-from supernet.training.loop import HealthPoint, LoopConfig, Watcher
-from supernet.training.supernet import score_inherited
+from supernet.training.loop import HealthPoint, Watcher
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,11 +37,16 @@ if TYPE_CHECKING:
     from torch import nn
 
     from predictors.latency.benchmark import LatencyMeasurement
+    from runner.search.engine import Executor
     from runner.settings import Home
     from runner.store.records import EvaluationRecord, Provenance, StudyRecord
     from runner.store.repository import Repository
     from runner.validation import Plan
     from search_spaces import Architecture
+
+Result = TypeVar("Result")
+
+PATIENCE_S = 120.0  # for a record that is locked or whose disk is full
 
 
 class StudyWork:
@@ -58,6 +70,8 @@ class StudyWork:
         self.reporter = reporter
         self.stop = stop
         self.folder = home.study(study.id)
+        # One process in one life of it, never two: who may settle what it reserved.
+        self.owner = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
 
     # Parts made once
 
@@ -74,20 +88,37 @@ class StudyWork:
         assert device_id is not None
         return StudyTimer(self.repository, self.home, objective, device_id)
 
-    @property
-    def train_config(self) -> LoopConfig:
-        """How the supernet is trained."""
-        train = self.spec.train
-        return LoopConfig(
-            steps=train.steps,
-            batch=train.batch,
-            learning_rate=train.learning_rate,
-            weight_decay=train.weight_decay,
-            seed=self.spec.seed,
+    @cached_property
+    def executor(self) -> Executor:
+        """What scores architectures with the weights as they are now: this process, or workers of its own.
+
+        `close_executor` ends the workers, so that something else can have their cores.
+        """
+        workers = worker_count(self.spec)
+        if workers == "serial":
+            return SerialExecutor(Scorer(self.plan, self.weights))
+        from runner.parallel.ray_pool import RayPool  # imports Ray, which a serial study can do without
+
+        self.reporter.note(f"starting {workers} workers")
+        return RayPool(
+            ScorerFactory(spec=self.study.spec, name=self.study.name),
+            arrays_of(self.weights),
+            workers=workers,
+            time_limit_s=self.spec.search.time_limit_s,
         )
 
+    def close_executor(self) -> None:
+        """End the workers, if any were started; a later evaluation starts new ones."""
+        executor = vars(self).pop("executor", None)
+        if executor is not None:
+            executor.close()
+
     def close(self) -> None:
-        """End what runs beside this process."""
+        """End what runs beside this process, and give back what was reserved and will not be done."""
+        self.close_executor()
+        # A process that is killed cannot do this: only such ends count as failed attempts of an architecture.
+        with suppress(StoreUnavailable):
+            self.repository.release(self.study.id, self.owner)
         if "timer" in vars(self):
             self.timer.close()
 
@@ -122,26 +153,15 @@ class StudyWork:
         """Export a module and time the file on this device; nothing is recorded."""
         return self.timer.time_module(module, self.plan.task.example(2))
 
+    def keep_latency(self, evaluation_id: int, architecture: Architecture, measured: LatencyMeasurement) -> None:
+        """Add a measured latency to the row of an architecture with shared weights, then its percentiles."""
+        value = latency_value(measured, "inherited", self.timer.device_id)
+        self.commit(lambda: self.repository.add_value(evaluation_id, value))
+        self.keep_measurement(architecture, INHERITED, measured)
+
     def keep_measurement(self, architecture: Architecture, fidelity: str, measured: LatencyMeasurement) -> None:
         """Record all percentiles of a latency, after its value was committed: the value is what a front shows."""
-        self.timer.record(self.study.id, architecture, fidelity, measured)
-
-    def record_inherited(
-        self,
-        architecture: Architecture,
-        origin: str,
-        *,
-        latency: ValueRecord | None,
-        scores: Mapping[str, float],
-        started: float,
-    ) -> EvaluationRecord:
-        """Commit one architecture with shared weights: its scores, computed costs and latency, in one row."""
-        values = [ValueRecord(metric=name, value=value, provenance="inherited") for name, value in scores.items()]
-        values += [
-            ValueRecord(metric=name, value=value, provenance="computed")
-            for name, value in computed_costs(architecture, self.plan).items()
-        ]
-        return self.record(architecture, INHERITED, origin, [*values, *([latency] if latency else [])], started)
+        self.commit(lambda: self.timer.record(self.study.id, architecture, fidelity, measured))
 
     def record(
         self,
@@ -150,38 +170,26 @@ class StudyWork:
         origin: str,
         values: Sequence[ValueRecord],
         started: float,
-        failure: Failure | None = None,
     ) -> EvaluationRecord:
         """Commit one evaluation; recording the same one at the same fidelity again changes nothing."""
-        row, _ = self.repository.record_evaluation(
-            self.study.id,
-            NewEvaluation(
-                digest=architecture.digest,
-                architecture_json=architecture.to_json(),
-                fidelity=fidelity,
-                seed=self.spec.seed,
-                origin=origin,
-                values=tuple(values),
-                failure=failure,
-                duration_ms=(time.monotonic() - started) * 1000,
-            ),
+        evaluation = NewEvaluation(
+            digest=architecture.digest,
+            architecture_json=architecture.to_json(),
+            fidelity=fidelity,
+            seed=self.spec.seed,
+            origin=origin,
+            values=tuple(values),
+            duration_ms=(time.monotonic() - started) * 1000,
         )
+        row, _ = self.commit(lambda: self.repository.record_evaluation(self.study.id, evaluation))
         return row
 
-    def record_failure(
-        self, architecture: Architecture, origin: str, kind: str, message: str, started: float
-    ) -> EvaluationRecord:
-        """Commit that an architecture with shared weights could not be evaluated, and why."""
-        self.reporter.note(f"{architecture.digest} failed ({kind}): {message}")
-        return self.record(architecture, INHERITED, origin, (), started, Failure(kind=kind, message=message))
+    def commit(self, action: Callable[[], Result]) -> Result:
+        """What `action` returns, which writes to the record; waits while the record is locked or its disk full.
 
-    def score(self, architecture: Architecture) -> dict[str, float]:
-        """Validation metrics with shared weights.  Raises `NonFiniteScore`."""
-        scores = score_inherited(self.weights, architecture, self.plan.task, self.train_config)
-        for name, score in scores.items():
-            if not math.isfinite(score):
-                raise NonFiniteScore(f"{name} is {score}: the outputs of {architecture.digest} are not finite")
-        return scores
+        Raises `StoreUnavailable` where that lasts too long, or where someone asks to stop meanwhile.
+        """
+        return patiently(action, patience_s=PATIENCE_S, waiting=self.reporter.note, stop=self.stop, rng=random.Random())
 
     def path(self, *parts: str) -> Path:
         """A path in the folder of this study."""
@@ -198,3 +206,11 @@ def latency_value(measured: LatencyMeasurement, provenance: Provenance, device_i
         provenance=provenance,
         device_id=device_id,
     )
+
+
+def worker_count(spec: StudySpec) -> int | Literal["serial"]:
+    """How many worker processes score the architectures of a study on this machine."""
+    if spec.search.workers == "auto":
+        cores = usable_cores()
+        return cores if cores > 1 else "serial"
+    return spec.search.workers

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 _CPU_INFO = Path("/proc/cpuinfo")
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of processor time in each period (Linux control groups v2)
 _TELLING_FLAGS = (
     "avx2",
     "avx512f",
@@ -56,10 +57,19 @@ def this_device() -> Device:
         if colon:
             fields.setdefault(key.strip(), value.strip())
     flags = set((fields.get("flags") or fields.get("Features") or "").split())
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Device(
         processor=fields.get("model name") or platform.processor() or platform.machine(),
-        cores=cores,
+        cores=usable_cores(),
         instructions=tuple(flag for flag in _TELLING_FLAGS if flag in flags),
         system=f"{platform.system()} {platform.machine()}",
     )
+
+
+def usable_cores() -> int:
+    """Logical cores that this process may keep busy: its affinity, and the quota of its container."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = _QUOTA.read_text(encoding="utf-8").split()
+        return max(1, min(cores, int(quota) // int(period)))
+    except (OSError, ValueError):  # no control groups, or "max": no quota
+        return cores

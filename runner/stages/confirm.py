@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from predictors.ranking import rank_agreement
 from runner.errors import StudyFailed
-from runner.front import INHERITED
 from runner.study import LATENCY
-from runner.work import latency_value
 
 if TYPE_CHECKING:
     from runner.front import Point
@@ -26,9 +24,7 @@ def run(work: StudyWork) -> dict[str, Any]:
             work.pause_if_asked()
             point = waiting[0]
             measured = work.time(work.weights.extract(point.architecture))
-            value = latency_value(measured, "inherited", work.timer.device_id)
-            work.repository.add_value(point.evaluation_id, value)
-            work.keep_measurement(point.architecture, INHERITED, measured)
+            work.keep_latency(point.evaluation_id, point.architecture, measured)
             front = work.front().points
             work.reporter.progress(len(front) - len(_waiting(work)), len(front), point.architecture.digest)
     if not work.front().points:

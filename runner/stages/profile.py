@@ -1,21 +1,29 @@
-"""Stage 2: measure a designed sample of subnets, scores and latencies, for the predictors to learn from."""
+"""Stage 2: measure a designed sample of subnets, for the predictors to learn from.
+
+First the scores, by all workers at once; then the latencies, one at a time on a machine that does nothing else.
+"""
 
 from __future__ import annotations
 
 import random
-import time
 from typing import TYPE_CHECKING, Any
 
 from predictors.design import spread
-from runner.errors import NonFiniteScore
+from runner.errors import Interrupted
 from runner.front import INHERITED
-from runner.work import latency_value
+from runner.search.listed import Listed
+from runner.search.problem import pose
+from runner.stages.evaluating import evaluate
+from runner.study import LATENCY
+from search_spaces import Architecture
 from supernet.training.loop import derive_seed
 
 if TYPE_CHECKING:
+    from runner.store.records import EvaluationRecord
     from runner.validation import Plan
     from runner.work import StudyWork
-    from search_spaces import Architecture
+
+ORIGIN = "profile"
 
 
 def design(plan: Plan) -> list[Architecture]:
@@ -32,26 +40,32 @@ def design(plan: Plan) -> list[Architecture]:
 def run(work: StudyWork) -> dict[str, Any]:
     """Score and time what the record lacks."""
     sample = design(work.plan)
-    known = {record.digest for record in work.evaluations() if record.fidelity == INHERITED}
-    for done, architecture in enumerate(sample, start=1):
-        if architecture.digest not in known:
-            work.pause_if_asked()
-            started = time.monotonic()
-            try:
-                scores = work.score(architecture)
-            except NonFiniteScore as error:
-                work.record_failure(architecture, "profile", "non_finite", str(error), started)
-            else:
-                _measure(work, architecture, scores, started)
-        work.reporter.progress(done, len(sample), architecture.digest)
+    result = evaluate(
+        work,
+        pose(work.plan.space, work.plan.task.metrics),
+        Listed(sample),
+        origin=ORIGIN,
+        evaluations=len(sample),
+        history=[record for record in work.evaluations() if record.fidelity == INHERITED],
+    )
+    if result.reason == "stopped":
+        raise Interrupted(f"stopped after the scores of {len(result.evaluations)} of {len(sample)} architectures")
+    if work.plan.times:
+        _time(work)
     return {"architectures": len(sample)}
 
 
-def _measure(work: StudyWork, architecture: Architecture, scores: dict[str, float], started: float) -> None:
-    if not work.plan.times:
-        work.record_inherited(architecture, "profile", latency=None, scores=scores, started=started)
-        return
-    measured = work.time(work.weights.extract(architecture))
-    latency = latency_value(measured, "inherited", work.timer.device_id)
-    work.record_inherited(architecture, "profile", latency=latency, scores=scores, started=started)
-    work.keep_measurement(architecture, INHERITED, measured)
+def profiled(work: StudyWork) -> list[EvaluationRecord]:
+    """The architectures of the sample that could be scored, as the record stands now."""
+    return [record for record in work.evaluations() if record.origin == ORIGIN and record.state == "complete"]
+
+
+def _time(work: StudyWork) -> None:
+    rows = profiled(work)
+    for done, row in enumerate(rows, start=1):
+        if LATENCY not in {value.metric for value in row.values}:
+            work.pause_if_asked()
+            architecture = Architecture.from_json(row.architecture_json)
+            measured = work.time(work.weights.extract(architecture))
+            work.keep_latency(row.id, architecture, measured)
+        work.reporter.progress(done, len(rows), f"timed {row.digest}")

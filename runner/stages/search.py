@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from predictors.predictor import Predictor, fit_predictor
 from runner.errors import Interrupted, StudyFailed
 from runner.front import INHERITED, best_values
-from runner.search.engine import search
-from runner.search.evaluation import Evaluation
+from runner.search.problem import pose
+from runner.search.registry import create_algorithm
+from runner.stages.evaluating import evaluate
+from runner.stages.profile import ORIGIN, profiled
 from runner.store.records import ValueRecord
 from runner.study import LATENCY
 from runner.validation import computed_costs
 from search_spaces import Architecture
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from runner.store.records import EvaluationRecord
     from runner.work import StudyWork
 
@@ -28,42 +27,22 @@ def run(work: StudyWork) -> dict[str, Any]:
     spec = work.spec.search
     records = [record for record in work.evaluations() if record.fidelity == INHERITED]
     measured_all = len(records) >= work.plan.space.size()
-    predictor = learn_latency(work, records) if work.plan.times and not measured_all else None
-    started = time.monotonic()
-    made = len(records)
+    predictor = learn_latency(work) if work.plan.times and not measured_all else None
 
-    def evaluate(architecture: Architecture) -> Mapping[str, float]:
-        nonlocal started
-        started = time.monotonic()
-        return work.score(architecture)
+    def latency(architecture: Architecture) -> list[ValueRecord]:
+        return [_predicted(predictor, work.timer.device_id, architecture)] if predictor else []
 
-    def commit(evaluation: Evaluation) -> None:
-        nonlocal made
-        made += 1
-        if evaluation.failure_kind is not None:
-            work.record_failure(
-                evaluation.architecture, "search", evaluation.failure_kind, evaluation.failure_message or "", started
-            )
-            return
-        scores = {name: evaluation.values[name] for name in work.plan.task.metrics}
-        latency = _predicted(predictor, work.timer.device_id, evaluation.architecture) if predictor else None
-        work.record_inherited(evaluation.architecture, "search", latency=latency, scores=scores, started=started)
-        detail = ", ".join(f"{name} {evaluation.values[name]:.4g}" for name in work.plan.goals)
-        work.reporter.progress(made, spec.evaluations, detail)
-
-    result = search(
-        work.plan.space,
-        evaluate,
-        objectives=work.plan.goals,
-        algorithm=spec.algorithm,
+    problem = pose(work.plan.space, work.plan.goals, costs=_costs(work, records, predictor), bounds=work.plan.bounds)
+    result = evaluate(
+        work,
+        problem,
+        create_algorithm(spec.algorithm, problem, work.spec.seed),
+        origin="search",
         evaluations=spec.evaluations,
-        seed=work.spec.seed,
-        costs=_costs(work, records, predictor),
-        bounds=work.plan.bounds,
-        history=[_history(record) for record in records],
-        on_evaluation=commit,
-        stop=work.stop,
+        history=records,
+        more_values=latency,
     )
+    work.close_executor()  # what comes next wants the cores: latencies, then training
     if result.reason == "stopped":
         raise Interrupted(f"stopped after {len(result.evaluations)} of {spec.evaluations} evaluations")
     if not result.front:
@@ -74,11 +53,12 @@ def run(work: StudyWork) -> dict[str, Any]:
     return {"evaluations": len(result.evaluations), "reason": result.reason}
 
 
-def learn_latency(work: StudyWork, records: Sequence[EvaluationRecord]) -> Predictor:
+def learn_latency(work: StudyWork) -> Predictor:
     """A latency predictor from the profiled architectures alone, so that a resumed search finds the same one."""
-    profiled = [record for record in records if record.origin == "profile" and record.state == "complete"]
-    values = [best_values(record.values)[LATENCY].value for record in profiled]
-    architectures = [Architecture.from_json(record.architecture_json) for record in profiled]
+    # By digest: workers end in any order, and the same study must learn the same predictor.
+    rows = sorted(profiled(work), key=lambda record: record.digest)
+    values = [best_values(record.values)[LATENCY].value for record in rows]
+    architectures = [Architecture.from_json(record.architecture_json) for record in rows]
     predictor = fit_predictor(work.plan.space, architectures, values, work.spec.seed)
     fit = predictor.fit
     work.reporter.note(
@@ -112,7 +92,7 @@ def _costs(
         measured = {
             record.digest: best_values(record.values)[LATENCY].value
             for record in records
-            if record.origin == "profile" and record.state == "complete"
+            if record.origin == ORIGIN and record.state == "complete"
         }
 
         def latency(architecture: Architecture) -> float:
@@ -122,11 +102,3 @@ def _costs(
 
         costs[LATENCY] = latency
     return costs
-
-
-def _history(record: EvaluationRecord) -> Evaluation:
-    architecture = Architecture.from_json(record.architecture_json)
-    if record.failure is not None:
-        return Evaluation.failed(architecture, record.failure.kind, record.failure.message)
-    values = {name: value.value for name, value in best_values(record.values).items()}
-    return Evaluation.complete(architecture, values)

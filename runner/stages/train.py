@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import Interrupted
+from runner.scoring import train_config
 from supernet.errors import CheckpointError
 from supernet.training.loop import HealthPoint, Stopped, restore
 from supernet.training.sampling import Sandwich
-from supernet.training.supernet import train_supernet
+from supernet.training.supernet import measured_precision, train_supernet
 
 if TYPE_CHECKING:
     from runner.work import StudyWork
+    from supernet.training.precision import Precision
 
 FOLDER = "supernet"
+PRECISION_EVENT = "train.precision"
 
 
 def run(work: StudyWork) -> dict[str, Any]:
@@ -25,22 +29,40 @@ def run(work: StudyWork) -> dict[str, Any]:
     def health(point: HealthPoint) -> None:
         if point.step <= seen:  # told before the process was killed
             return
-        work.repository.add_event(work.study.id, "train.health", {"step": point.step, **point.values})
+        payload = {"step": point.step, **point.values}
+        work.commit(lambda: work.repository.add_event(work.study.id, "train.health", payload))
         errors = ", ".join(f"{subnet} {error:.1%}" for subnet, error in point.values.items())
         work.reporter.note(f"step {point.step}: validation error {errors}")
 
+    precision = _precision(work)
     try:
         curve = train_supernet(
             work.weights,
             work.plan.task,
             Sandwich(work.plan.space, work.spec.train.random_subnets),
-            work.train_config,
+            train_config(work.spec, precision),
             checkpoints=work.checkpoints(FOLDER),
             watcher=work.watcher(health),
         )
     except Stopped as stopped:
         raise Interrupted(f"{stopped}; a checkpoint of it is kept") from stopped
-    return {"health": [{"step": point.step, **point.values} for point in curve]}
+    return {"precision": precision, "health": [{"step": point.step, **point.values} for point in curve]}
+
+
+def _precision(work: StudyWork) -> Precision:
+    """What the specification says, or what was measured when this study began to train."""
+    asked = work.spec.train.precision
+    if asked != "auto":
+        return asked
+    for event in work.repository.events(work.study.id):
+        if event.kind == PRECISION_EVENT:
+            return "bf16" if event.payload["precision"] == "bf16" else "fp32"
+    found = measured_precision(work.weights, work.plan.task, train_config(work.spec))
+    work.commit(lambda: work.repository.add_event(work.study.id, PRECISION_EVENT, asdict(found)))
+    work.reporter.note(
+        f"training in {found.precision}: a step takes {found.speedup:.2f} times as long in fp32 as in bf16"
+    )
+    return found.precision
 
 
 def restore_weights(work: StudyWork) -> None:

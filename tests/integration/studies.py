@@ -23,11 +23,12 @@ TINY: dict[str, Any] = {
             "mixer": ["identity", "convolution", "softmax"],
             "heads": [1, 2],
             "mlp_ratio": [1, 2],
+            "bits": [4, 8, 32],
         },
     },
     "objectives": {"error": {}, "latency_ms": {}, "model_bytes": {}},
-    "train": {"steps": 30, "batch": 64},
-    "search": {"evaluations": 16, "measured_latencies": 8},
+    "train": {"steps": 30, "batch": 64, "precision": "fp32"},
+    "search": {"evaluations": 16, "measured_latencies": 8, "workers": "serial"},
     "retrain": {"steps": 20},
 }
 

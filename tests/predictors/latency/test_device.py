@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from predictors.latency import device as devices
-from predictors.latency.device import Device, this_device
+from predictors.latency.device import Device, this_device, usable_cores
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,3 +74,22 @@ def test_the_processor_is_read_from_the_system(
     found = this_device()
     assert found.instructions == instructions
     assert found.processor == processor if processor else found.processor
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [("max 100000", 8), ("200000 100000", 2), ("50000 100000", 1), ("9900000 100000", 8), ("", 8)],
+)
+def test_the_quota_of_a_container_limits_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, expected: int
+) -> None:
+    (tmp_path / "cpu.max").write_text(quota)
+    monkeypatch.setattr(devices, "_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(devices.os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    assert usable_cores() == expected
+
+
+def test_without_control_groups_the_affinity_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_QUOTA", tmp_path / "absent")
+    monkeypatch.setattr(devices.os, "sched_getaffinity", lambda pid: {3, 5, 6}, raising=False)
+    assert usable_cores() == 3
