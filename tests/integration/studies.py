@@ -35,6 +35,13 @@ TINY: dict[str, Any] = {
 # Without latency nothing is exported before the end, which saves most of the time.
 UNTIMED: dict[str, Any] = {**TINY, "name": "untimed", "objectives": {"error": {}, "model_bytes": {}}}
 
+# The same on two workers, with a search that is long enough to be hurt in its middle.
+PARALLEL: dict[str, Any] = {
+    **UNTIMED,
+    "name": "parallel",
+    "search": {"evaluations": 40, "measured_latencies": 8, "workers": 2},
+}
+
 
 def write(path: Path, spec: dict[str, Any]) -> Path:
     """The specification as a study file."""
@@ -47,14 +54,14 @@ def environment(home: Path) -> dict[str, str]:
     return {**os.environ, "SUPERNAUT_HOME": str(home), "OMP_NUM_THREADS": "1"}
 
 
-def supernaut(home: Path, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own."""
+def supernaut(home: Path, *arguments: str, timeout: float = 300, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, with these environment variables besides."""
     return subprocess.run(
         [sys.executable, "-m", "runner.cli.main", *arguments],
         capture_output=True,
         text=True,
         timeout=timeout,
         cwd=ROOT,
-        env=environment(home),
+        env={**environment(home), **variables},
         check=False,
     )

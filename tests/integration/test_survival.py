@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -13,41 +12,12 @@ from typing import Any
 
 import pytest
 
-from runner.front import read_front
 from runner.settings import Home
-from runner.store import EvaluationRecord, Repository, open_repository
+from runner.store import open_repository
+from tests.integration.record import check_invariants, rows, scores
 from tests.integration.studies import ROOT, TINY, UNTIMED, environment, supernaut, write
 
 pytestmark = pytest.mark.slow
-
-
-def rows(home: Path, name: str) -> list[EvaluationRecord]:
-    with open_repository(Home(home).database) as repository:
-        return list(repository.evaluations(repository.study(name).id))
-
-
-def scores(home: Path, name: str) -> list[tuple[str, str, float]]:
-    """What a study found, without what depends on a clock."""
-    return [
-        (row.digest, row.fidelity, value.value)
-        for row in rows(home, name)
-        for value in row.values
-        if value.metric == "error"
-    ]
-
-
-def check_invariants(repository: Repository, name: str) -> None:
-    study = repository.study(name)
-    evaluations = repository.evaluations(study.id)
-    keys = [(row.digest, row.fidelity, row.seed) for row in evaluations]
-    assert len(keys) == len(set(keys)), "an evaluation was counted twice"
-    assert [row.sequence for row in evaluations] == list(range(1, len(evaluations) + 1))
-    events = [event.sequence for event in repository.events(study.id)]
-    assert events == list(range(1, len(events) + 1))
-    spec = json.loads(study.spec)
-    assert sum(row.fidelity == "inherited" for row in evaluations) <= spec["search"]["evaluations"]
-    front = read_front(study, repository)
-    assert not [point for point in front.points if point.predicted(front.goals)], "a predicted point on the front"
 
 
 @pytest.fixture(scope="module")
