@@ -11,11 +11,11 @@ import fcntl
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from runner.parallel.errors import ClusterFailed
@@ -28,61 +28,72 @@ _ABANDONED_SECONDS = 600.0
 OBJECT_STORE_BYTES = 512 * 2**20  # enough for results and the weights of a small supernet; Ray takes pages as used
 
 
-@dataclass
 class LocalCluster:
-    """A local Ray that this process started."""
+    """A local Ray that this process starts: it listens on loopback only and asks for a fresh token."""
 
-    address: str
-    folder: Path  # 0700: token, sockets and logs
-    guardian: subprocess.Popen[bytes]
+    def __init__(self, cpus: int, object_store_bytes: int | None) -> None:
+        root = _root()
+        _remove_abandoned(root)
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))  # 0700: token, sockets and logs
+        self.token_file = self.folder / "token"
+        self.token_file.touch(mode=0o600)
+        self.token_file.write_text(secrets.token_hex(32), encoding="ascii")
+        script = Path(__file__).with_name("guardian.py")
+        store_bytes = OBJECT_STORE_BYTES if object_store_bytes is None else object_store_bytes
+        with (self.folder / "log").open("wb") as log:
+            self._guardian = subprocess.Popen(
+                # -P: the folder of the script must not shadow the standard library.
+                [sys.executable, "-P", str(script), str(self.folder), *_command(self.folder, cpus, store_bytes)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=_environment(self.token_file),
+                start_new_session=True,
+            )
 
-    @property
-    def token_file(self) -> Path:
-        """The secret without which nobody can use this cluster."""
-        return self.folder / "token"
+    def address(self) -> str:
+        """Where it listens, once it does; it writes that last. Raises ClusterFailed."""
+        written = self.folder / "ray" / "ray_current_cluster"
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline and self.alive():
+            if written.exists() and (address := written.read_text(encoding="utf-8").strip()):
+                return address
+            time.sleep(0.05)
+        said = (self.folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+        problem = f"did not start within {_START_SECONDS:.0f} s" if self.alive() else "ended while it was starting"
+        raise ClusterFailed(
+            f"Ray {problem}; is there free memory, and free space in {self.folder.parent} and /dev/shm? "
+            'Search with workers="serial" to go on without Ray. It said last:\n' + "\n".join(said)
+        )
 
     def alive(self) -> bool:
         """Whether all of Ray's own processes still run, as of a second ago."""
-        return self.guardian.poll() is None
+        return self._guardian.poll() is None
 
     def stop(self) -> None:
-        """End every process of it and remove its files."""
-        assert self.guardian.stdin is not None
-        self.guardian.stdin.close()
+        """End every process of it and remove its files; stopping again changes nothing."""
+        assert self._guardian.stdin is not None
+        self._guardian.stdin.close()
         try:
-            self.guardian.wait(_STOP_SECONDS)
+            self._guardian.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self.guardian.kill()  # the head dies with it
-            self.guardian.wait()
+            self._guardian.kill()
+            self._guardian.wait()
+        if self._guardian.returncode != 0:
+            self._kill_rest()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _kill_rest(self) -> None:
+        """Kill what the guardian could not, because it was killed. Only Linux tells; elsewhere they end by themselves.
 
-def start_local_cluster(cpus: int, object_store_bytes: int | None) -> LocalCluster:
-    """Start a Ray that listens on the loopback interface only and asks for a fresh token."""
-    root = _root()
-    _remove_abandoned(root)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
-    (folder / "token").touch(mode=0o600)
-    (folder / "token").write_text(secrets.token_hex(32), encoding="ascii")
-    script = Path(__file__).with_name("guardian.py")
-    command = _command(folder, cpus, OBJECT_STORE_BYTES if object_store_bytes is None else object_store_bytes)
-    with (folder / "log").open("wb") as log:
-        guardian = subprocess.Popen(
-            # -P: the folder of the script must not shadow the standard library.
-            [sys.executable, "-P", str(script), str(folder), *command],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            env=_environment(folder / "token"),
-            start_new_session=True,
-        )
-    cluster = LocalCluster(address="", folder=folder, guardian=guardian)
-    try:
-        cluster.address = _address(cluster)
-    except BaseException:
-        cluster.stop()
-        raise
-    return cluster
+        The session alone would do, were its number not free for others once the last of them is gone.
+        """
+        ours = f"RAY_AUTH_TOKEN_PATH={self.token_file}".encode()
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                pid = int(process.name)
+                if os.getsid(pid) == self._guardian.pid and ours in (process / "environ").read_bytes().split(b"\0"):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def token_environment(token_file: Path) -> dict[str, str | None]:
@@ -108,22 +119,6 @@ def _environment(token_file: Path) -> dict[str, str]:
     # Ray replaces a loopback address by an outer one, and listens everywhere, unless clusters are switched off.
     ours = {**token_environment(token_file), "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
     return kept | {name: value for name, value in ours.items() if value is not None}
-
-
-def _address(cluster: LocalCluster) -> str:
-    """Wait until Ray has written where it listens; it does so last."""
-    written = cluster.folder / "ray" / "ray_current_cluster"
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and cluster.alive():
-        if written.exists() and (address := written.read_text(encoding="utf-8").strip()):
-            return address
-        time.sleep(0.05)
-    said = (cluster.folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
-    problem = f"did not start within {_START_SECONDS:.0f} s" if cluster.alive() else "ended while it was starting"
-    raise ClusterFailed(
-        f"Ray {problem}; is there free memory, and free space in {cluster.folder.parent} and /dev/shm? "
-        "Run with workers=serial to go on without Ray. It said last:\n" + "\n".join(said)
-    )
 
 
 def _root() -> Path:

@@ -48,7 +48,6 @@ class _Slot:
     stage: Literal["starting", "preparing", "idle", "busy"]
     ref: Any
     since: float  # when the stage began
-    pid: int = 0
     work: tuple[Architecture, int] | None = None
 
 
@@ -83,7 +82,8 @@ class RayPool:
         self._outcomes: deque[Outcome] = deque()
         self._slots: list[_Slot] = []
         self._losses = 0  # in a row
-        self._shared: Any = None
+        self._shared: Any = None  # where the buffer lies
+        self._actor_class: Any = None
         size = 0 if self._buffer is None else self._buffer.nbytes
         settings = RaySettings.from_environment(
             math.ceil(workers * resources.cpus), max(OBJECT_STORE_BYTES, 2 * size + 128 * 2**20)
@@ -128,18 +128,15 @@ class RayPool:
         self._outcomes.clear()
         self._undo.close()
 
-    def worker_pids(self) -> tuple[int, ...]:
-        """The ids of the workers' processes, on whatever machine they are; 0 for one that is being started."""
-        return tuple(slot.pid for slot in self._slots)
-
     def _start(self) -> None:
         """Put the arrays where workers find them, and start all workers."""
         self._shared = None if self._buffer is None else ray.put(self._buffer)
+        # Once for all workers: Ray sends a class to its head and waits, and the head may die any time.
+        self._actor_class = ray.remote(Worker)
         self._slots = [self._new_slot() for _ in range(self._workers)]
 
     def _new_slot(self) -> _Slot:
-        actor_class: Any = ray.remote(Worker)
-        needs = actor_class.options(num_cpus=self._resources.cpus, num_gpus=self._resources.gpus, max_restarts=0)
+        needs = self._actor_class.options(num_cpus=self._resources.cpus, num_gpus=self._resources.gpus, max_restarts=0)
         actor = needs.remote(self._resources.threads)
         return _Slot(actor=actor, stage="starting", ref=actor.hello.remote(), since=time.monotonic())
 
@@ -172,7 +169,6 @@ class RayPool:
             self._lost(slot, error)
             return
         if slot.stage == "starting":
-            slot.pid = answer
             ref = slot.actor.prepare.remote(self._factory, self._shared, self._layout)
             slot.stage, slot.ref = "preparing", ref
         elif slot.stage == "preparing":

@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.errors import FAILED, UNREACHABLE_SERVER
 from runner.parallel.errors import ClusterFailed, ClusterRefused, ClusterUnreachable, ClusterVersion, InvalidResources
-from runner.parallel.local_cluster import LocalCluster, start_local_cluster, token_environment
+from runner.parallel.local_cluster import LocalCluster, token_environment
+from runner.parallel.watchdog import PATIENCE_SECONDS, Watchdog
 
 ADDRESS_VARIABLE = "SUPERNAUT_RAY_ADDRESS"
 _ANSWER_SECONDS = 3.0
+_LOOK_SECONDS, _MISSES = 2.0, 3  # how often the head of a cluster is looked for, and when it is taken for lost
 # Any gRPC server answers this with settings of its own: the preface of HTTP/2 and an empty SETTINGS frame.
 _HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _SETTINGS_FRAME = 4
-_QUIET = {
-    "RAY_DEDUP_LOGS_SKIP_REGEX": "(?s).*",  # what Ray would print about workers; failures tell it in full
-    "RAY_gcs_server_port_wait_time_s": "1",  # one try at connecting: that someone answers was seen before
-}
+_ONE_TRY = {"RAY_gcs_server_port_wait_time_s": "1"}  # at connecting: that someone answers was seen before
+_EVERYTHING = re.compile("")
 
 
 @dataclass(frozen=True)
@@ -53,37 +56,73 @@ class RaySession:
         self.settings = settings
         self._cluster: LocalCluster | None = None
         self._undo = contextlib.ExitStack()
+        self._looking = threading.Lock()
+        self._looked_at = time.monotonic()
+        self._misses = 0  # in a row, of the head of a cluster
 
     def open(self) -> None:
         """Start a local Ray, or look for the cluster; connect."""
-        with contextlib.ExitStack() as undo:
-            undo.enter_context(_environment(_QUIET))
-            if self.settings.address is None:
-                self._cluster = start_local_cluster(
-                    max(self.settings.workers, os.cpu_count() or 1), self.settings.object_store_bytes
-                )
-                undo.callback(self._cluster.stop)
-                undo.enter_context(_environment(token_environment(self._cluster.token_file)))
-                _connect(self._cluster.address)
-            else:
-                _check_address(self.settings.address)
-                _connect(self.settings.address)
-            undo.callback(_disconnect)
-            self._undo = undo.pop_all()
+        self._open(self._launched())
 
     def close(self) -> None:
         """Disconnect, and end what was started."""
         self._undo.close()
-        self._cluster = None
-
-    def alive(self) -> bool:
-        """Whether a Ray of our own still runs; of others only their answers tell."""
-        return self._cluster is None or self._cluster.alive()
+        self._cluster, self._misses = None, 0
 
     def restart(self) -> None:
         """Connect anew, to a new Ray where it is our own. Everything kept in the old one is gone."""
-        self.close()
-        self.open()
+        launched = self._launched()  # it starts while Ray takes its time to disconnect from what is dead
+        try:
+            self.close()
+        except BaseException:
+            if launched is not None:
+                launched.stop()
+            raise
+        self._open(launched)
+
+    def _launched(self) -> LocalCluster | None:
+        if self.settings.address is not None:
+            return None
+        return LocalCluster(max(self.settings.workers, os.cpu_count() or 1), self.settings.object_store_bytes)
+
+    def _open(self, cluster: LocalCluster | None) -> None:
+        with contextlib.ExitStack() as undo:
+            undo.enter_context(_environment(_ONE_TRY))
+            undo.enter_context(_quiet())
+            if cluster is not None:
+                undo.callback(cluster.stop)
+                undo.enter_context(_environment(token_environment(cluster.token_file)))
+                address, name, exit_code = cluster.address(), "Ray of this process", FAILED
+            else:
+                assert self.settings.address is not None
+                address, name, exit_code = self.settings.address, f"Ray at {self.settings.address}", UNREACHABLE_SERVER
+                _check_address(address)
+            _connect(address)
+            self._cluster = cluster
+            watchdog = Watchdog(
+                self.alive,
+                f"The {name} is gone and holds this process, which therefore ends. What was recorded is kept; the "
+                "same command goes on from there.",
+                exit_code,
+                PATIENCE_SECONDS,
+            )
+            undo.callback(watchdog.call_off)
+            undo.callback(_disconnect)
+            self._undo = undo.pop_all()
+
+    def alive(self) -> bool:
+        """Whether the Ray still runs, as of some seconds ago.
+
+        Has to be asked often: Ray ends this very process when the head was gone for a minute.
+        """
+        if self._cluster is not None:
+            return self._cluster.alive()
+        with self._looking:  # the watchdog asks from a thread of its own
+            now = time.monotonic()
+            if self.settings.address is not None and now - self._looked_at >= _LOOK_SECONDS:
+                self._looked_at = now
+                self._misses = 0 if _listens(self.settings.address) else self._misses + 1
+            return self._misses < _MISSES
 
 
 _session: RaySession | None = None  # Ray itself allows a process one connection
@@ -125,6 +164,7 @@ def _connect(address: str) -> None:
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
     handler = signal.getsignal(signal.SIGTERM)
+    debugger = {"PYTHONBREAKPOINT": os.environ.get("PYTHONBREAKPOINT")}
     outer_address = ray_constants.ENABLE_RAY_CLUSTER
     try:
         # Else Ray replaces a loopback address by an outer one, where a Ray of our own does not listen.
@@ -136,8 +176,29 @@ def _connect(address: str) -> None:
         raise _explained(address, error) from error
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = outer_address
+        # Ray puts its own debugger and its own handler in place of whatever there was.
+        _assign(debugger)
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)  # Ray puts one of its own there
+            signal.signal(signal.SIGTERM, handler)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing that Ray has to say about workers is printed; failures say it where it belongs.
+
+    RAY_DEDUP_LOGS_SKIP_REGEX would do the same, were it not read when Ray is imported.
+    """
+    from ray._private import ray_logging
+
+    printers = (ray_logging.stdout_deduplicator, ray_logging.stderr_deduplicator)
+    before = [printer.skip_re for printer in printers]
+    for printer in printers:
+        printer.skip_re = _EVERYTHING
+    try:
+        yield
+    finally:
+        for printer, pattern in zip(printers, before, strict=True):
+            printer.skip_re = pattern
 
 
 @contextlib.contextmanager
@@ -212,6 +273,14 @@ def _check_address(address: str) -> None:
                     )
     except OSError as error:
         raise ClusterUnreachable(f"no Ray cluster answers at {address} ({error}); {hint}.") from error
+
+
+def _listens(address: str) -> bool:
+    try:
+        with socket.create_connection(_parsed(address), timeout=1.0):
+            return True
+    except OSError:
+        return False
 
 
 def _is_settings(connection: socket.socket) -> bool:

@@ -45,9 +45,8 @@ class Worker:
         self._shared: Buffer | None = None
         self._evaluate: Evaluator | None = None
 
-    def hello(self) -> int:
-        """The id of this process."""
-        return os.getpid()
+    def hello(self) -> None:
+        """Answers as soon as there is a process."""
 
     def prepare(self, make_evaluator: bytes, buffer: Buffer | None, layout: Layout | None) -> str | None:
         """Make the evaluator; the traceback if that fails."""
