@@ -133,6 +133,6 @@ def _remove_abandoned(root: Path) -> None:
             status = folder.lstat()
             if status.st_uid != os.getuid() or time.time() - status.st_mtime < _ABANDONED_SECONDS:
                 continue
-            with (folder / "lock").open("r") as lock:
+            with (folder / "lock").open("a") as lock:  # there is none where the guardian never came so far
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -11,12 +12,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runner.parallel.session import RaySettings, ray_session
 from tests.integration.studies import ROOT
 from tests.runner.parallel.clusters import Cluster, cluster
 from tests.runner.parallel.processes import Marked, wait_until
@@ -185,6 +188,24 @@ class TestLocal:
         assert "object_store_memory" in out or "object store" in out.lower()
         marked.check_none_left()
         assert list(folder.iterdir()) == []
+
+
+def test_the_next_one_removes_what_a_killed_guardian_left(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    for name in ("abandoned", "before-its-lock", "in-use", "young"):
+        (folder / f"supernaut-ray-{name}" / "ray").mkdir(parents=True)
+        if name != "before-its-lock":
+            (folder / f"supernaut-ray-{name}" / "lock").touch()
+        age = time.time() - (10 if name == "young" else 3600)
+        os.utime(folder / f"supernaut-ray-{name}", (age, age))
+    (folder / "foreign").mkdir()
+    with (folder / "supernaut-ray-in-use" / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with ray_session(RaySettings(workers=1)):
+            left = {path.name for path in folder.iterdir()}
+    assert {"supernaut-ray-in-use", "supernaut-ray-young", "foreign"} < left
+    assert len(left) == 4
+    assert {path.name for path in folder.iterdir()} == {"supernaut-ray-in-use", "supernaut-ray-young", "foreign"}
 
 
 class TestClusters:
