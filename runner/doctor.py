@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from predictors.latency.device import this_device
+from search_spaces.compression import WEIGHT_BITS
 
 if TYPE_CHECKING:
     from runner.settings import Home
@@ -40,6 +41,7 @@ def examine(home: Home) -> list[Finding]:
         ("disk", _disk),
         ("record", _record),
         ("device", _device),
+        ("kernels", _kernels),
         ("timer", _timer),
     )
     findings = []
@@ -95,6 +97,16 @@ def _device(_: Home) -> tuple[bool, str]:
         True,
         f"{device.fingerprint}: {device.processor}, {device.cores} cores, {' '.join(device.instructions)}",
     )
+
+
+def _kernels(_: Home) -> tuple[bool, str]:
+    from supernet.export.kernels import missing_kernel, signed_int8_is_exact
+    from supernet.export.runtime import runtime_version
+
+    missing = [f"no {bits}-bit kernel ({reason})" for bits in WEIGHT_BITS if (reason := missing_kernel(bits))]
+    usable = ", ".join(str(bits) for bits in WEIGHT_BITS if missing_kernel(bits) is None)
+    signed = "signed" if signed_int8_is_exact() else "unsigned, because this processor's signed products saturate"
+    return not missing, "; ".join([f"{runtime_version()}: weights of {usable} bits, 8-bit ones {signed}", *missing])
 
 
 def _timer(_: Home) -> tuple[bool, str]:
