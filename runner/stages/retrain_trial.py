@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from runner.study import recorded_spec
-from runner.validation import plan
+from runner.validation import resolve
 from search_spaces import Architecture
 from supernet.errors import CheckpointError
 from supernet.shared_weights import SharedWeights
@@ -22,11 +22,12 @@ from supernet.training.loop import HealthPoint, LoopConfig, Stopped, Watcher, re
 from supernet.training.retrain import retrain
 
 if TYPE_CHECKING:
-    from runner.parallel.trials import Trial
+    from runner.parallel.trials import Trial, TrialSettings
     from runner.study import StudySpec
     from runner.validation import Plan
+    from supernet.training.precision import Precision
 
-REPORTS = 12  # over a training, so that the rungs at a quarter and at half of it are among them
+REPORTS = 12  # over a training, so that a half and three quarters of it, where trials are compared, are among them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class RetrainJob:
     spec: str  # of the study, as JSON
     architecture: str  # as JSON
     supernet: Path  # the folder with the checkpoints of the trained shared weights
+    precision: Precision = "fp32"
     threads: int = 1
 
     def __call__(self, trial: Trial) -> None:
@@ -43,33 +45,34 @@ class RetrainJob:
 
         Raises what `Loop.run` raises, and `CheckpointError` where the shared weights are not there.
         """
-        torch.set_num_threads(self.threads)
         planned, weights = _trained(self.spec, self.supernet)
-        spec = planned.spec
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
         try:
             retrain(
                 weights.extract(Architecture.from_json(self.architecture)),
                 planned.task,
-                trial_config(spec, trial.settings.learning_rate, trial.settings.weight_decay),
+                self._config(planned.spec, trial.settings),
                 teacher=weights.extract(planned.space.largest()),
                 checkpoints=Checkpoints(trial.folder),
                 watcher=Watcher(health=lambda point: _report(trial, point), stop=trial.stop),
             )
         except Stopped:  # as it was asked to, with a checkpoint
             return
+        finally:
+            torch.set_num_threads(threads)
 
-
-def trial_config(spec: StudySpec, learning_rate: float, weight_decay: float) -> LoopConfig:
-    """How a trial is trained."""
-    steps = spec.retrain.steps
-    return LoopConfig(
-        steps=steps,
-        batch=spec.retrain.batch,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        seed=spec.seed,
-        health_every=max(1, steps // REPORTS),
-    )
+    def _config(self, spec: StudySpec, settings: TrialSettings) -> LoopConfig:
+        steps = spec.retrain.steps
+        return LoopConfig(
+            steps=steps,
+            batch=spec.retrain.batch,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            precision=self.precision,
+            seed=spec.seed,
+            health_every=max(1, steps // REPORTS),
+        )
 
 
 def _report(trial: Trial, point: HealthPoint) -> None:
@@ -79,7 +82,7 @@ def _report(trial: Trial, point: HealthPoint) -> None:
 @lru_cache(maxsize=1)  # a process trains several trials one after another, and this takes seconds
 def _trained(spec_json: str, folder: Path) -> tuple[Plan, SharedWeights]:
     """What the specification means, and the trained shared weights from `folder`; nobody changes them."""
-    planned = plan(recorded_spec(spec_json, "retrained"))
+    planned = resolve(recorded_spec(spec_json, "retrained"))
     steps = planned.spec.train.steps
     weights = SharedWeights(planned.build, planned.space, seed=planned.spec.seed)
     checkpoint = Checkpoints(folder).latest()

@@ -16,19 +16,19 @@ from hypothesis import strategies as st
 from runner.errors import Conflict
 from runner.parallel.trials import (
     AllTrialsFailed,
-    Halving,
     Point,
+    StoppingRule,
     TrialRecord,
     TrialSettings,
     Tuning,
     TuningError,
-    halving,
+    stopping_rule,
     stops,
     trial_grid,
 )
 
 STEPS = 40
-RULE = Halving(rungs=(10, 20), reduction=2)
+RULE = StoppingRule(rungs=(10, 20), reduction=2)
 
 curves = st.lists(st.lists(st.integers(0, 9), min_size=4, max_size=4), min_size=1, max_size=6)
 
@@ -73,17 +73,17 @@ class TestGrid:
 
 
 class TestRungs:
-    def test_the_last_two_halves(self) -> None:
-        assert halving(600).rungs == (150, 300)
+    def test_late_ones(self) -> None:
+        assert stopping_rule(600).rungs == (300, 450)
 
     def test_a_short_training_has_fewer(self) -> None:
-        assert halving(2).rungs == (1,)
-        assert halving(1).rungs == ()
+        assert stopping_rule(2).rungs == (1,)
+        assert stopping_rule(1).rungs == ()
 
     @pytest.mark.parametrize(("rungs", "reduction"), [((20, 10), 2), ((10, 10), 2), ((0,), 2), ((10,), 1)])
     def test_senseless_rules_are_refused(self, rungs: tuple[int, ...], reduction: float) -> None:
         with pytest.raises(TuningError):
-            Halving(rungs=rungs, reduction=reduction)
+            StoppingRule(rungs=rungs, reduction=reduction)
 
 
 class TestStops:

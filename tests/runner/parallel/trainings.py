@@ -1,7 +1,8 @@
-"""A quick training of trials that worker processes import, and a driver that is killed in the middle of it.
+"""A quick training of trials that worker processes import, and a driver that is interrupted in the middle of it.
 
-Usage: python -m tests.runner.parallel.trainings FOLDER MARKERS WORKERS STEPS_UNTIL_KILLED
-A STEPS_UNTIL_KILLED of 0 is never.
+Usage: python -m tests.runner.parallel.trainings FOLDER [--interrupt|--kill|--kill-raylet STEPS]...
+
+As soon as STEPS are done over all trials, the driver interrupts its process group, kills itself, or kills its raylet.
 """
 
 from __future__ import annotations
@@ -17,24 +18,27 @@ from typing import Any
 
 import torch
 
-from runner.parallel.trials import Halving, Trial, TrialSettings, TuneResult, trial_grid
+from runner.errors import Interrupted
+from runner.parallel.trials import StoppingRule, Trial, TrialSettings, TuneResult, trial_grid
 from runner.parallel.tune_retrain import tune_retraining
 from supernet.tasks.registry import load_task
 from supernet.training.checkpoint import Checkpoints
 from supernet.training.loop import HealthPoint, LoopConfig, Stopped, Watcher
 from supernet.training.retrain import retrain
+from tests.runner.parallel.processes import VARIABLE, Marked
 
 STEPS = 24
-RULE = Halving(rungs=(8, 16))
+RULE = StoppingRule(rungs=(8, 16))
 GRID = trial_grid(3e-3, 0.05, 4, seed=4)
 DIVERGING = 1e30  # a learning rate that makes the second loss NaN
+AT_ONCE = 3  # exit code of a driver that was interrupted twice
 
 
 @dataclass(frozen=True, kw_only=True)
 class DigitsTraining:
     """A small network on the real digits, with a report every four steps and a checkpoint every five."""
 
-    markers: Path  # notes of the processes: who trains a trial, and whether it was killed already
+    markers: Path  # tells which trials were killed already
     kills: Mapping[int, int] = field(default_factory=dict)  # trial -> the step after which its process is killed, once
     always_killed: tuple[int, ...] = ()
     pauses_s: Mapping[int, float] = field(default_factory=dict)  # trial -> after each step
@@ -42,19 +46,17 @@ class DigitsTraining:
     def __call__(self, trial: Trial) -> None:
         index = trial.settings.index
         torch.set_num_threads(1)
-        self.markers.mkdir(parents=True, exist_ok=True)
-        (self.markers / f"pid-{index}").write_text(str(os.getpid()))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(3)
-            module = torch.nn.Sequential(
-                torch.nn.Flatten(), torch.nn.Linear(64, 16), torch.nn.GELU(), torch.nn.Linear(16, 10)
-            )
+            layers = (torch.nn.Flatten(), torch.nn.Linear(64, 16), torch.nn.GELU(), torch.nn.Linear(16, 10))
+            module = torch.nn.Sequential(*layers)
 
         def progress(done: int, steps: int, loss: float) -> None:
             del steps, loss
             time.sleep(self.pauses_s.get(index, 0.0))
             marker = self.markers / f"killed-{index}"
             if index in self.always_killed or (self.kills.get(index) == done and not marker.exists()):
+                marker.parent.mkdir(exist_ok=True)
                 marker.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -87,7 +89,7 @@ def tune(
     training: Callable[[Trial], None],
     *,
     grid: tuple[TrialSettings, ...] = GRID,
-    workers: int = 2,
+    workers: Any = 2,
     **others: Any,
 ) -> TuneResult:
     """Tune as all tests do."""
@@ -104,20 +106,49 @@ def tune(
     )
 
 
-def main() -> None:
-    folder, markers, workers, until = sys.argv[1:]
+class Faults:
+    """What the driver does to itself, and how it takes signals: as the command line does."""
 
-    def progress(done: int, total: int, detail: str) -> None:
+    def __init__(self, arguments: list[str]) -> None:
+        self._left = list(zip(arguments[::2], map(int, arguments[1::2]), strict=True))
+        self.asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def stop(self) -> bool:
+        return self.asked
+
+    def progress(self, done: int, total: int, detail: str) -> None:
         del total, detail
-        if int(until) and done >= int(until):
-            os.kill(os.getpid(), signal.SIGKILL)
+        while self._left and done >= self._left[0][1]:
+            fault, _ = self._left.pop(0)
+            if fault == "--interrupt":
+                os.killpg(os.getpgrp(), signal.SIGINT)
+            elif fault == "--kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            elif fault == "--kill-raylet":
+                mine = Marked()
+                mine.mark = os.environ[VARIABLE]
+                (raylet,) = mine.named("/raylet/raylet")
+                os.kill(raylet, signal.SIGKILL)
 
-    # A process that is to be killed must still be at work when the driver hears of it.
-    pauses = dict.fromkeys(range(len(GRID)), 0.05)
-    result = tune(
-        Path(folder), DigitsTraining(markers=Path(markers), pauses_s=pauses), workers=int(workers), progress=progress
-    )
-    sys.stdout.write(f"{result.best.settings.index}\n")
+    def _ask(self, number: int, frame: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    faults = Faults(sys.argv[2:])
+    pauses = dict.fromkeys(range(len(GRID)), 0.1)  # the driver must hear of a trial before it is over
+    training = DigitsTraining(markers=folder.parent, pauses_s=pauses)
+    try:
+        tune(folder, training, progress=faults.progress, stop=faults.stop)
+    except Interrupted as interruption:
+        sys.exit(interruption.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(AT_ONCE)
 
 
 if __name__ == "__main__":
