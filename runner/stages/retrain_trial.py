@@ -5,6 +5,7 @@ Owns how a worker rebuilds what it trains; needs neither the record nor Ray.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -71,7 +72,7 @@ class RetrainJob:
             weight_decay=settings.weight_decay,
             precision=self.precision,
             seed=spec.seed,
-            health_every=max(1, steps // REPORTS),
+            health_every=math.ceil(steps / REPORTS),  # rounded up: a report just before a rung is none
         )
 
 

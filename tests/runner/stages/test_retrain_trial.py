@@ -1,0 +1,171 @@
+"""One trial of a chosen point, trained from nothing but its description."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from runner.parallel.trials import TrialSettings, stopping_rule
+from runner.stages import retrain_trial
+from runner.stages.retrain_trial import REPORTS, RetrainJob
+from runner.study import StudySpec, parse_study
+from runner.validation import resolve
+from search_spaces import Architecture
+from supernet.errors import CheckpointError
+from supernet.shared_weights import SharedWeights
+from supernet.training.checkpoint import Checkpoints
+from supernet.training.loop import LoopConfig
+from supernet.training.retrain import retrain
+from tests.integration.studies import TINY
+
+SETTINGS = TrialSettings(index=1, learning_rate=5e-3, weight_decay=0.2)
+
+
+@dataclass
+class Heard:
+    """A trial that notes what is told, and asks to stop after so many questions."""
+
+    folder: Path
+    settings: TrialSettings = SETTINGS
+    stop_after: int = 10**9
+    reports: list[tuple[int, Mapping[str, float]]] = field(default_factory=list)
+    questions: int = 0
+
+    def report(self, step: int, values: Mapping[str, float]) -> None:
+        self.reports.append((step, values))
+
+    def stop(self) -> bool:
+        self.questions += 1
+        return self.questions > self.stop_after
+
+
+@pytest.fixture(scope="module")
+def spec() -> StudySpec:
+    return parse_study({**TINY, "retrain": {"steps": 24, "batch": 64}, "train": {"steps": 3, "batch": 32}}, "test")
+
+
+@pytest.fixture(scope="module")
+def weights(spec: StudySpec) -> SharedWeights:
+    """Shared weights that no initialisation gives."""
+    planned = resolve(spec)
+    weights = SharedWeights(planned.build, planned.space, seed=spec.seed)
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in weights.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
+    return weights
+
+
+@pytest.fixture(scope="module")
+def supernet(spec: StudySpec, weights: SharedWeights, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished training."""
+    folder = tmp_path_factory.mktemp("supernet")
+    Checkpoints(folder).save(spec.train.steps, model(weights), {})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def job(spec: StudySpec, supernet: Path) -> RetrainJob:
+    architecture = resolve(spec).space.smallest()
+    return RetrainJob(spec=spec.model_dump_json(), architecture=architecture.to_json(), supernet=supernet)
+
+
+@pytest.fixture(autouse=True)
+def _no_memory() -> None:
+    """A worker process begins with nothing."""
+    retrain_trial._trained.cache_clear()
+
+
+def model(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {f"model.{name}": tensor for name, tensor in module.state_dict().items()}
+
+
+def final(folder: Path) -> Mapping[str, torch.Tensor]:
+    checkpoint = Checkpoints(folder).latest()
+    assert checkpoint is not None
+    assert checkpoint.step == 24
+    return checkpoint.tensors
+
+
+def test_a_trial_is_the_plain_retraining_with_its_settings(
+    tmp_path: Path, spec: StudySpec, weights: SharedWeights, job: RetrainJob
+) -> None:
+    trial = Heard(tmp_path / "trial-1")
+    pickle.loads(pickle.dumps(job))(trial)
+
+    planned = resolve(spec)
+    module = weights.extract(Architecture.from_json(job.architecture))
+    config = LoopConfig(steps=24, batch=64, learning_rate=5e-3, weight_decay=0.2, seed=spec.seed, health_every=2)
+    curve = retrain(module, planned.task, config, teacher=weights.extract(planned.space.largest()))
+    assert trial.reports == [(point.step, point.values) for point in curve]
+    trained = final(trial.folder)
+    assert all(torch.equal(trained[name], tensor) for name, tensor in model(module).items())
+
+
+def test_it_stops_at_a_checkpoint_and_goes_on_bit_by_bit(tmp_path: Path, job: RetrainJob) -> None:
+    whole, parts = Heard(tmp_path / "whole"), [Heard(tmp_path / "parts", stop_after=7), Heard(tmp_path / "parts")]
+    job(whole)
+    job(parts[0])
+    stopped = Checkpoints(tmp_path / "parts").latest()
+    assert stopped is not None
+    assert stopped.step == 7
+    job(parts[1])
+    assert parts[0].reports + parts[1].reports == whole.reports
+    expected = final(whole.folder)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in final(parts[1].folder).items())
+
+
+def test_the_shared_weights_are_read_once_a_process(
+    tmp_path: Path, job: RetrainJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job(Heard(tmp_path / "one", stop_after=0))
+    monkeypatch.setattr(retrain_trial, "resolve", lambda _: pytest.fail("read again"))
+    job(Heard(tmp_path / "two", stop_after=0))
+
+
+def test_the_number_of_threads_is_left_as_it_was(tmp_path: Path, job: RetrainJob) -> None:
+    seen: list[int] = []
+
+    class Looking(Heard):
+        def stop(self) -> bool:
+            seen.append(torch.get_num_threads())
+            return True
+
+    before = torch.get_num_threads()
+    dataclasses.replace(job, threads=2)(Looking(tmp_path))
+    assert seen == [2]
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("steps", [24, 601, 10_000])
+def test_trials_report_where_they_are_compared(spec: StudySpec, job: RetrainJob, steps: int) -> None:
+    longer = spec.model_copy(update={"retrain": spec.retrain.model_copy(update={"steps": steps})})
+    every = job._config(longer, SETTINGS).health_every
+    for rung in stopping_rule(steps).rungs:
+        assert -rung % every < REPORTS  # steps until the next report
+
+
+@pytest.mark.parametrize(("step", "found"), [(None, "nothing is"), (2, "only step 2 is")])
+def test_shared_weights_that_are_not_there_are_named(
+    tmp_path: Path, weights: SharedWeights, job: RetrainJob, step: int | None, found: str
+) -> None:
+    if step is not None:
+        Checkpoints(tmp_path / "supernet").save(step, model(weights), {})
+    elsewhere = dataclasses.replace(job, supernet=tmp_path / "supernet")
+    with pytest.raises(CheckpointError, match=rf"after step 3 are not in .* \({found}\)"):
+        elsewhere(Heard(tmp_path / "trial"))
+
+
+def test_the_job_is_small_and_plain(job: RetrainJob) -> None:
+    """It is sent to every worker."""
+    content: dict[str, Any] = json.loads(job.spec)
+    assert content["name"] == "tiny"
+    assert len(pickle.dumps(job)) < 10_000
