@@ -68,31 +68,31 @@ class LocalCluster:
 
     def alive(self) -> bool:
         """Whether all of Ray's own processes still run, as of a second ago."""
-        return self._guardian.poll() is None
+        if not hasattr(os, "waitid"):
+            return self._guardian.poll() is None
+        # Not collected before `stop`: until then no other process or session can have its number.
+        ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return self._guardian.returncode is None and os.waitid(os.P_PID, self._guardian.pid, ended) is None
 
     def stop(self) -> None:
         """End every process of it and remove its files; stopping again changes nothing."""
-        assert self._guardian.stdin is not None
-        self._guardian.stdin.close()
-        try:
-            self._guardian.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
+        if self._guardian.returncode is None:
+            assert self._guardian.stdin is not None
+            self._guardian.stdin.close()
+            deadline = time.monotonic() + _STOP_SECONDS
+            while self.alive() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            self._kill_rest()
             self._guardian.kill()
             self._guardian.wait()
-        if self._guardian.returncode != 0:
-            self._kill_rest()
-        shutil.rmtree(self.folder, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _kill_rest(self) -> None:
-        """Kill what the guardian could not, because it was killed. Only Linux tells; elsewhere they end by themselves.
-
-        The session alone would do, were its number not free for others once the last of them is gone.
-        """
-        ours = f"RAY_AUTH_TOKEN_PATH={self.token_file}".encode()
+        """Kill what the guardian did not, if it was killed itself. Without /proc that ends a minute later."""
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 pid = int(process.name)
-                if os.getsid(pid) == self._guardian.pid and ours in (process / "environ").read_bytes().split(b"\0"):
+                if os.getsid(pid) == self._guardian.pid:
                     os.kill(pid, signal.SIGKILL)
 
 

@@ -32,6 +32,7 @@ class Cluster:
         written = folder / "head" / "ray_current_cluster"
         wait_until(lambda: written.exists() and written.read_text(), 60.0, lambda: self._said("head"))
         self.address = written.read_text(encoding="utf-8")
+        self.marked.processes()
 
     @property
     def variables(self) -> dict[str, str]:
@@ -45,6 +46,7 @@ class Cluster:
     def add_node(self) -> subprocess.Popen[bytes]:
         node = self._start("node", f"--address={self.address}")
         wait_until(lambda: "Ray runtime started" in self._said("node"), 60.0, lambda: self._said("node"))
+        self.marked.processes()
         return node
 
     def stop(self) -> None:

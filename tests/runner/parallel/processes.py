@@ -1,4 +1,8 @@
-"""Finding the processes of a test: by a marker in their environment, which everything they start inherits."""
+"""Finding the processes of a test: by a marker in their environment, which everything they start inherits.
+
+Ray writes titles over the environment of some of its processes; those are found by their session, in which there
+are others.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +17,32 @@ VARIABLE = "SUPERNAUT_TEST_MARK"
 
 
 class Marked:
-    """All processes started with `environment`, and what they started."""
+    """All processes started with `environment`, and what they started. Look at them while they all run."""
 
     def __init__(self, **variables: str) -> None:
         self.mark = uuid.uuid4().hex
         self.environment = {**os.environ, "OMP_NUM_THREADS": "1", VARIABLE: self.mark, **variables}
+        self._sessions: set[int] = set()  # of marked processes seen so far, other than our own
 
     def processes(self) -> dict[int, str]:
         """Process id -> command line, zombies left out."""
+        everything = self._everything()
+        self._sessions |= {session for marked, session, _ in everything.values() if marked} - {os.getsid(0)}
+        return {
+            pid: command
+            for pid, (marked, session, command) in everything.items()
+            if marked or session in self._sessions
+        }
+
+    def _everything(self) -> dict[int, tuple[bool, int, str]]:
+        """Each process of this machine: whether it bears the mark, its session and its command line."""
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if f"{VARIABLE}={self.mark}".encode() in (folder / "environ").read_bytes().split(b"\0"):
-                    found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ").strip()
+                pid = int(folder.name)
+                marked = f"{VARIABLE}={self.mark}".encode() in (folder / "environ").read_bytes().split(b"\0")
+                if command := (folder / "cmdline").read_text().replace("\0", " ").strip():
+                    found[pid] = (marked, os.getsid(pid), command)
         return found
 
     def named(self, part: str) -> list[int]:

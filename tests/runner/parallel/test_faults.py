@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-EVALUATIONS = 14
-SECONDS = 0.3  # for one evaluation
-FIRST = 4  # evaluations before the fault
+EVALUATIONS = 11
+SECONDS = 0.25  # for one evaluation
+FIRST = 3  # evaluations before the fault
 
 
 class Search:
@@ -71,6 +71,7 @@ class Search:
 
         wait_until(reached, 60.0, lambda: f"only {len(self.record.evaluations)} evaluations: {self.said}")
         self.before = [e.architecture for e in self.record.evaluations]
+        self.marked.processes()
 
     def kill(self, name: str, *, one: bool = False) -> None:
         """kill -9 the processes with this in their command line."""
@@ -200,6 +201,7 @@ def test_a_signal_to_the_process_group_drains(search: Search, number: int) -> No
 def test_a_second_signal_ends_it_at_once(search: Search) -> None:
     search.start(seconds=20.0)
     wait_until(lambda: len(search.record.pending) == 2, 60.0, lambda: search.said)
+    assert len(search.marked.processes()) >= 3
     began = time.monotonic()
     os.killpg(search.process.pid, signal.SIGINT)
     time.sleep(1.0)

@@ -169,6 +169,7 @@ class TestLocal:
         marked = Marked()
         process = python(marked, _LOCAL, str(folder / "answers"))
         (answer,) = answers(folder, process, 1)
+        assert len(marked.processes()) >= 3
         process.send_signal(number)
         process.communicate()
         marked.check_none_left()
