@@ -104,6 +104,7 @@ class RetrainSpec(_Part):
     batch: Count = 128
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.05
+    trials: Annotated[int, Field(ge=1, le=64)] = 4  # the settings above first, the others drawn around them
 
 
 class ExportSpec(_Part):

@@ -1,20 +1,29 @@
-"""Stage 5: train the chosen points of the front on their own, taught by the largest subnet."""
+"""Stage 5: train the chosen points of the front on their own, taught by the largest subnet.
+
+Each in several trials of learning rate and weight decay; the best one counts.  What one trial does is
+`retrain_trial`'s, how trials are run and compared `runner.parallel`'s.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import Interrupted
 from runner.front import RETRAINED, choose
+from runner.parallel.trials import stopping_rule, trial_grid
+from runner.parallel.tune_retrain import tune_retraining
+from runner.stages.retrain_trial import RetrainJob
+from runner.stages.train import FOLDER, precision_of
 from runner.store.records import ValueRecord
+from runner.work import worker_count
+from supernet.errors import CheckpointError
 from supernet.tasks.task import score
-from supernet.training.loop import LoopConfig, Stopped, restore
-from supernet.training.retrain import retrain
+from supernet.training.loop import restore
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from runner.parallel.trials import TuneResult
     from runner.work import StudyWork
     from search_spaces import Architecture
 
@@ -29,49 +38,74 @@ def run(work: StudyWork) -> dict[str, Any]:
 
 
 def retrain_point(work: StudyWork, architecture: Architecture) -> nn.Module:
-    """Retrain one architecture to the end, from its newest checkpoint, and record its validation scores."""
+    """Retrain one architecture to the end, from its newest checkpoints, and record its validation scores."""
     started = time.monotonic()
-    module = work.weights.extract(architecture)
-    teacher = work.weights.extract(work.plan.space.largest())
-    try:
-        retrain(
-            module,
-            work.plan.task,
-            config(work),
-            teacher=teacher,
-            checkpoints=work.checkpoints(folder(architecture)),
-            watcher=work.watcher(),
-        )
-    except Stopped as stopped:
-        raise Interrupted(f"{stopped}; a checkpoint of it is kept") from stopped
+    work.close_executor()  # the trials want its cores
+    result = _trials(work, architecture)
+    module = _best_module(work, architecture, result)
     scores = score(module, work.plan.task.validation)
     values = [ValueRecord(metric=name, value=value, provenance="retrained") for name, value in scores.items()]
     work.record(architecture, RETRAINED, "retrain", values, started)
-    return module.eval()
+    best, others = result.best.settings, len(result.trials) - 1
+    work.reporter.note(
+        f"{architecture.digest}: learning rate {best.learning_rate:.2e}, weight decay {best.weight_decay:.2e} "
+        f"(the best of {others + 1} trials)"
+    )
+    return module
 
 
 def retrained_module(work: StudyWork, architecture: Architecture) -> nn.Module:
-    """The retrained module of an architecture; trains what is missing."""
-    checkpoint = work.checkpoints(folder(architecture)).latest()
-    if checkpoint is None or checkpoint.step < work.spec.retrain.steps:
-        return retrain_point(work, architecture)
-    module = work.weights.extract(architecture)
-    restore(module, checkpoint.tensors, str(checkpoint.path))
-    return module.eval()
-
-
-def config(work: StudyWork) -> LoopConfig:
-    """How a point is retrained."""
-    spec = work.spec.retrain
-    return LoopConfig(
-        steps=spec.steps,
-        batch=spec.batch,
-        learning_rate=spec.learning_rate,
-        weight_decay=spec.weight_decay,
-        seed=work.spec.seed,
+    """The retrained module of an architecture; trains and records what is missing."""
+    recorded = work.repository.find_evaluation(
+        work.study.id, digest=architecture.digest, fidelity=RETRAINED, seed=work.spec.seed
     )
+    if recorded is None:
+        return retrain_point(work, architecture)
+    return _best_module(work, architecture, _trials(work, architecture))
 
 
 def folder(architecture: Architecture) -> str:
-    """Where the checkpoints of a retrained architecture lie within the study."""
+    """Where the trials of a retrained architecture lie within the study."""
     return f"retrained/{architecture.digest}"
+
+
+def _trials(work: StudyWork, architecture: Architecture) -> TuneResult:
+    """Bring all trials to their ends; where they are there already, nothing is done."""
+    spec = work.spec.retrain
+    metric, goal = _judged_by(work)
+    return tune_retraining(
+        RetrainJob(
+            spec=work.study.spec,
+            architecture=architecture.to_json(),
+            supernet=work.path(FOLDER),
+            precision=precision_of(work),
+        ),
+        grid=trial_grid(spec.learning_rate, spec.weight_decay, spec.trials, work.spec.seed),
+        metric=metric,
+        mode=goal,
+        steps=spec.steps,
+        rule=stopping_rule(spec.steps),
+        folder=work.path(folder(architecture)),
+        workers=worker_count(work.spec),
+        progress=work.reporter.progress,
+        stop=work.stop,
+    )
+
+
+def _judged_by(work: StudyWork) -> tuple[str, Any]:
+    """The first score among the objectives, else the task's own first one."""
+    metrics = work.plan.task.metrics
+    name = next((name for name in work.plan.goals if name in metrics), next(iter(metrics)))
+    return name, metrics[name]
+
+
+def _best_module(work: StudyWork, architecture: Architecture, result: TuneResult) -> nn.Module:
+    checkpoint = work.checkpoints(str(result.folder)).latest()
+    if checkpoint is None or checkpoint.step < work.spec.retrain.steps:
+        raise CheckpointError(
+            f"the retrained weights in {result.folder} are gone; delete {work.path(folder(architecture))} to train "
+            "this architecture again."
+        )
+    module = work.weights.extract(architecture)
+    restore(module, checkpoint.tensors, str(checkpoint.path))
+    return module.eval()

@@ -34,7 +34,7 @@ def run(work: StudyWork) -> dict[str, Any]:
         errors = ", ".join(f"{subnet} {error:.1%}" for subnet, error in point.values.items())
         work.reporter.note(f"step {point.step}: validation error {errors}")
 
-    precision = _precision(work)
+    precision = precision_of(work)
     try:
         curve = train_supernet(
             work.weights,
@@ -49,7 +49,7 @@ def run(work: StudyWork) -> dict[str, Any]:
     return {"precision": precision, "health": [{"step": point.step, **point.values} for point in curve]}
 
 
-def _precision(work: StudyWork) -> Precision:
+def precision_of(work: StudyWork) -> Precision:
     """What the specification says, or what was measured when this study began to train."""
     asked = work.spec.train.precision
     if asked != "auto":

@@ -29,7 +29,7 @@ TINY: dict[str, Any] = {
     "objectives": {"error": {}, "latency_ms": {}, "model_bytes": {}},
     "train": {"steps": 30, "batch": 64, "precision": "fp32"},
     "search": {"evaluations": 16, "measured_latencies": 8, "workers": "serial"},
-    "retrain": {"steps": 20},
+    "retrain": {"steps": 20, "trials": 2},
 }
 
 # Without latency nothing is exported before the end, which saves most of the time.
