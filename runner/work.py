@@ -12,13 +12,14 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from predictors.latency.device import usable_cores
 from runner.errors import Interrupted
 from runner.front import INHERITED, Front, compute_front
+from runner.parallel.local_cluster import store_bytes_for
 from runner.parallel.serial import SerialExecutor
 from runner.progress import Reporter, Stop, never
 from runner.scoring import Scorer, ScorerFactory, arrays_of
@@ -70,6 +71,7 @@ class StudyWork:
         self.reporter = reporter
         self.stop = stop
         self.folder = home.study(study.id)
+        self._ray: ExitStack | None = None
         # One process in one life of it, never two: who may settle what it reserved.
         self.owner = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
 
@@ -98,11 +100,17 @@ class StudyWork:
         if workers == "serial":
             return SerialExecutor(Scorer(self.plan, self.weights))
         from runner.parallel.ray_pool import RayPool  # imports Ray, which a serial study can do without
+        from runner.parallel.session import RaySettings, ray_session
 
         self.reporter.note(f"starting {workers} workers")
+        arrays = arrays_of(self.weights)
+        if self._ray is None:  # one Ray for all stages: the trials of the retraining find it running
+            self._ray = ExitStack()
+            size = sum(array.nbytes for array in arrays.values())
+            self._ray.enter_context(ray_session(RaySettings.from_environment(workers, store_bytes_for(size))))
         return RayPool(
             ScorerFactory(spec=self.study.spec, name=self.study.name),
-            arrays_of(self.weights),
+            arrays,
             workers=workers,
             time_limit_s=self.spec.search.time_limit_s,
         )
@@ -116,6 +124,8 @@ class StudyWork:
     def close(self) -> None:
         """End what runs beside this process, and give back what was reserved and will not be done."""
         self.close_executor()
+        if self._ray is not None:
+            self._ray.close()
         # A process that is killed cannot do this: only such ends count as failed attempts of an architecture.
         with suppress(StoreUnavailable):
             self.repository.release(self.study.id, self.owner)

@@ -28,6 +28,11 @@ _ABANDONED_SECONDS = 600.0
 OBJECT_STORE_BYTES = 512 * 2**20  # enough for results and the weights of a small supernet; Ray takes pages as used
 
 
+def store_bytes_for(shared_bytes: int) -> int:
+    """The size of the object store for so many bytes of shared arrays: they and a copy while they are put there."""
+    return max(OBJECT_STORE_BYTES, 2 * shared_bytes + 128 * 2**20)
+
+
 class LocalCluster:
     """A local Ray that this process starts: it listens on loopback only and asks for a fresh token."""
 

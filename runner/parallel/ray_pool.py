@@ -21,7 +21,7 @@ import ray
 from ray import cloudpickle
 
 from runner.parallel.errors import ClusterFailed, EvaluatorFailed, InvalidResources
-from runner.parallel.local_cluster import OBJECT_STORE_BYTES
+from runner.parallel.local_cluster import store_bytes_for
 from runner.parallel.resources import Resources
 from runner.parallel.session import RaySettings, ray_session
 from runner.parallel.shared_arrays import packed
@@ -85,9 +85,7 @@ class RayPool:
         self._shared: Any = None  # where the buffer lies
         self._actor_class: Any = None
         size = 0 if self._buffer is None else self._buffer.nbytes
-        settings = RaySettings.from_environment(
-            math.ceil(workers * resources.cpus), max(OBJECT_STORE_BYTES, 2 * size + 128 * 2**20)
-        )
+        settings = RaySettings.from_environment(math.ceil(workers * resources.cpus), store_bytes_for(size))
         _warn_of_too_many(settings, workers, resources)
         with ExitStack() as undo:
             self._session = undo.enter_context(ray_session(settings))
