@@ -269,7 +269,11 @@ def _rows(front: Front) -> tuple[Row, ...]:
 def _summary(point: Point) -> str:
     """What holds for the whole architecture; its layers are what `supernaut show` is for."""
     lines = architecture_lines(point.architecture)
-    return lines[0] if lines and not lines[0].startswith("layer ") else ""
+    words = [lines[0]] if lines and not lines[0].startswith("layer ") else []
+    bits = {value for name, value in point.architecture.items() if name.endswith(".bits")}
+    if bits:
+        words.append(f"bits {' and '.join(map(str, sorted(bits, key=float)))}")
+    return ", ".join(words)
 
 
 def _number(value: ValueRecord, decimals: int) -> Number:
