@@ -319,6 +319,8 @@ class Tuning:
             raise AllTrialsFailed(
                 f"none of the {len(outcomes)} trials could be trained to the end; the first of them: {first.reason}"
             )
+        for stale in (*self.folder.glob(".*.tmp"), *self.folder.glob("trial-*/.*.tmp")):
+            stale.unlink(missing_ok=True)  # what was being written when a process was killed
         self._write([_to_json(outcome) for outcome in outcomes])
         return self._best(outcomes)
 

@@ -92,8 +92,9 @@ def _train_on_ray(run: Run, train: Train, workers: int, resources: Resources, ma
     """Bring every trial to its end in worker processes."""
     losses = 0
     with ray_session(RaySettings.from_environment(math.ceil(workers * resources.cpus))) as session:
-        from runner.parallel.tune_run import RayLost, run_tune  # Ray reads its settings from the session
+        from runner.parallel.tune_run import RayLost, check_room, run_tune  # Ray reads its settings from the session
 
+        check_room(session.settings, resources)
         run.alive = session.alive
         while left := run.left_unless_asked_to_stop():
             before = run.steps()

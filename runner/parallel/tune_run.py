@@ -17,15 +17,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ray
 from ray import tune
 from ray.exceptions import RayActorError
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from runner.parallel.errors import InvalidResources
 from runner.parallel.trial_work import TrialWork
 
 if TYPE_CHECKING:
     from runner.parallel.resources import Resources
+    from runner.parallel.session import RaySettings
     from runner.parallel.trials import Train
     from runner.parallel.tune_retrain import Run
 
@@ -96,6 +99,16 @@ def run_tune(
         if result.error is not None:
             assert result.config is not None
             run.fail(result.config[_INDEX], _explained(result.error, max_failures + 1))
+
+
+def check_room(settings: RaySettings, resources: Resources) -> None:
+    """Refuse a trial for which a Ray of our own never has room; Tune would wait for it.  A cluster may grow."""
+    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    for name, needed in (("CPU", resources.cpus), ("GPU", resources.gpus)):
+        if settings.address is None and needed > there.get(name, 0.0):
+            raise InvalidResources(
+                f"a trial needs {needed:g} {name}s, Ray has {there.get(name, 0.0):g} here; take a smaller share"
+            )
 
 
 class _Scheduler(FIFOScheduler):

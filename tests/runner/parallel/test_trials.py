@@ -200,6 +200,14 @@ class TestFiles:
         records = [record(0, [2, 2, 2, 2], finished=True), record(1, [0, 0], failure="lost"), record(2, [1, 3])]
         assert self.tuning(tmp_path).conclude(records).best.settings.index == 0
 
+    def test_what_killed_processes_left_is_removed(self, tmp_path: Path) -> None:
+        left = [tmp_path / ".tuning.json.7.tmp", tmp_path / "trial-1" / ".trial.json.7.tmp"]
+        left[1].parent.mkdir()
+        for path in left:
+            path.write_text("{")
+        self.tuning(tmp_path, trials=1).conclude(complete([[1, 1, 1, 1]]))
+        assert not any(path.exists() for path in left)
+
     def test_where_all_failed_there_is_no_result(self, tmp_path: Path) -> None:
         tuning = self.tuning(tmp_path, trials=2)
         tuning.begin()

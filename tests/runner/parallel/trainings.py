@@ -1,8 +1,9 @@
 """A quick training of trials that worker processes import, and a driver that is interrupted in the middle of it.
 
-Usage: python -m tests.runner.parallel.trainings FOLDER [--interrupt|--kill|--kill-raylet STEPS]...
+Usage: python -m tests.runner.parallel.trainings FOLDER [--interrupt|--kill|--kill-raylet|--kill-head STEPS]...
 
-As soon as STEPS are done over all trials, the driver interrupts its process group, kills itself, or kills its raylet.
+As soon as STEPS are done over all trials, the driver interrupts its process group, kills itself, its raylet or Ray's
+head.
 """
 
 from __future__ import annotations
@@ -126,11 +127,11 @@ class Faults:
                 os.killpg(os.getpgrp(), signal.SIGINT)
             elif fault == "--kill":
                 os.kill(os.getpid(), signal.SIGKILL)
-            elif fault == "--kill-raylet":
+            else:
                 mine = Marked()
                 mine.mark = os.environ[VARIABLE]
-                (raylet,) = mine.named("/raylet/raylet")
-                os.kill(raylet, signal.SIGKILL)
+                (found,) = mine.named({"--kill-raylet": "/raylet/raylet", "--kill-head": "/gcs/gcs_server"}[fault])
+                os.kill(found, signal.SIGKILL)
 
     def _ask(self, number: int, frame: object) -> None:
         if self.asked:
