@@ -11,6 +11,7 @@ import random
 import socket
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from functools import cached_property
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from predictors.latency.device import usable_cores
 from runner.errors import Interrupted
 from runner.front import INHERITED, Front, compute_front
+from runner.parallel.errors import TooManyWorkers
 from runner.parallel.local_cluster import store_bytes_for
 from runner.parallel.serial import SerialExecutor
 from runner.progress import Reporter, Stop, never
@@ -108,12 +110,18 @@ class StudyWork:
             self._ray = ExitStack()
             size = sum(array.nbytes for array in arrays.values())
             self._ray.enter_context(ray_session(RaySettings.from_environment(workers, store_bytes_for(size))))
-        return RayPool(
-            ScorerFactory(spec=self.study.spec, name=self.study.name),
-            arrays,
-            workers=workers,
-            time_limit_s=self.spec.search.time_limit_s,
-        )
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always", TooManyWorkers)
+            pool = RayPool(
+                ScorerFactory(spec=self.study.spec, name=self.study.name),
+                arrays,
+                workers=workers,
+                time_limit_s=self.spec.search.time_limit_s,
+            )
+        for warning in heard:
+            if issubclass(warning.category, TooManyWorkers):
+                self.reporter.note(str(warning.message))
+        return pool
 
     def close_executor(self) -> None:
         """End the workers, if any were started; a later evaluation starts new ones."""

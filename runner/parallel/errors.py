@@ -52,3 +52,7 @@ class ClusterFailed(ParallelError):
     """A local Ray did not start, or did not stay up."""
 
     exit_code = FAILED
+
+
+class TooManyWorkers(UserWarning):
+    """More workers than cores: they wait for each other."""

@@ -7,7 +7,6 @@ whole of Ray may die: what ran there comes back as `worker_lost`, and a new one 
 from __future__ import annotations
 
 import math
-import os
 import pickle
 import time
 import warnings
@@ -20,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import ray
 from ray import cloudpickle
 
-from runner.parallel.errors import ClusterFailed, EvaluatorFailed, InvalidResources
+from predictors.latency.device import usable_cores
+from runner.parallel.errors import ClusterFailed, EvaluatorFailed, InvalidResources, TooManyWorkers
 from runner.parallel.local_cluster import store_bytes_for
 from runner.parallel.resources import Resources
 from runner.parallel.session import RaySettings, ray_session
@@ -293,11 +293,12 @@ def _check(workers: object, time_limit_s: float | None) -> None:
 
 
 def _warn_of_too_many(settings: RaySettings, workers: int, resources: Resources) -> None:
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     if settings.address is None and workers * resources.cpus > cores:
         warnings.warn(
             f"{workers} workers with {resources.cpus:g} CPUs each, but this machine has {cores} cores: evaluations "
             f"will wait for each other and take longer; {max(1, int(cores / resources.cpus))} workers do as much",
+            TooManyWorkers,
             stacklevel=3,
         )
 
