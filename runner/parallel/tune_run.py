@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,14 +139,6 @@ class _Watch(TrialProgressCallback):
             self._stop_file.touch()
         self.idle = all(trial.status != "RUNNING" for trial in trials)
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        """Nothing is printed."""
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Nothing is printed."""
-
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Nothing is printed."""
 
@@ -184,8 +175,7 @@ def _quiet() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
     try:
-        with warnings.catch_warnings(action="ignore"):
-            yield
+        yield
     finally:
         if on_main_thread:
             signal.signal(signal.SIGUSR1, handler)  # Tune takes it and does not give it back

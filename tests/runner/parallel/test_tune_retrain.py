@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from runner.errors import FAILED, Conflict, Interrupted
+from runner.errors import Conflict, Interrupted
 from runner.parallel.errors import InvalidResources
 from runner.parallel.resources import Resources
-from runner.parallel.trials import AllTrialsFailed, Trial, TrialSettings, TuneResult
+from runner.parallel.trials import AllTrialsFailed, TuneResult
 from supernet.training.checkpoint import Checkpoints
 from tests.integration.studies import ROOT
 from tests.runner.parallel.processes import Marked
-from tests.runner.parallel.trainings import AT_ONCE, DIVERGING, GRID, STEPS, DigitsTraining, tune
+from tests.runner.parallel.trainings import AT_ONCE, DIVERGING, GRID, STEPS, DigitsTraining, misbehave, tune
 
 pytestmark = pytest.mark.slow
 
@@ -106,6 +106,20 @@ def test_a_finished_tuning_is_read_and_not_run_again(
 
 
 @pytest.mark.usefixtures("local_ray")
+def test_a_trial_that_is_stopped_early_saves_its_worker_the_rest(
+    tmp_path: Path, uninterrupted: TuneResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the driver's directory, too."""
+    monkeypatch.chdir(tmp_path)
+    found = tune(tmp_path / "tuning", DigitsTraining(markers=tmp_path, directory=tmp_path), workers=1)
+    check_same(found, uninterrupted)
+    for trial in found.trials:
+        newest = Checkpoints(tmp_path / "tuning" / f"trial-{trial.settings.index}").latest()
+        assert newest is not None
+        assert newest.step <= trial.step
+
+
+@pytest.mark.usefixtures("local_ray")
 def test_workers_of_unequal_speed_that_are_killed_find_the_same(tmp_path: Path, uninterrupted: TuneResult) -> None:
     told: list[tuple[int, int, str]] = []
     killed = DigitsTraining(markers=tmp_path / "markers", kills={0: 14, 1: 3}, pauses_s={0: 0.1})
@@ -121,29 +135,16 @@ def test_workers_of_unequal_speed_that_are_killed_find_the_same(tmp_path: Path, 
     assert any("stopped early" in words for _, _, words in told)
 
 
-class Misbehaving(DigitsTraining):
-    """Trial 2 ends without a word, trial 3 reports something else than it is judged by."""
-
-    def __call__(self, trial: Trial) -> None:
-        if trial.settings.index == 2:
-            return
-        if trial.settings.index == 3:
-            trial.report(4, {"error": 0.5})
-        super().__call__(trial)
-
-
-@pytest.mark.usefixtures("local_ray")
-def test_trials_fail_with_their_reasons_and_the_others_go_on(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    fifth = TrialSettings(index=4, learning_rate=1e-3, weight_decay=0.0)
-    grid = (replace(GRID[0], learning_rate=DIVERGING), *GRID[1:], fifth)
-    training = Misbehaving(markers=tmp_path, always_killed=(1,))
-    found = tune(tmp_path / "tuning", training, grid=grid, max_failures=1)
+def test_trials_fail_with_their_reasons_and_the_others_go_on(tmp_path: Path, elsewhere: dict[str, str]) -> None:
+    """The terminal stays quiet, and no file is left elsewhere."""
+    done = driver(tmp_path / "tuning", Marked(**elsewhere), "--misbehave")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    found = misbehave(tmp_path / "tuning")
     assert [trial.state for trial in found.trials] == ["failed"] * 4 + ["finished"]
     reasons = ("the loss became nan at step", "lost 2 times", "without a word", "but is judged by 'loss'")
     for trial, reason in zip(found.trials[:4], reasons, strict=True):
         assert reason in str(trial.reason)
-    assert found.best.settings == fifth
-    assert capfd.readouterr() == ("", "")
+    assert found.best == found.trials[4]
 
 
 @pytest.mark.parametrize("workers", ["serial", 1])
@@ -187,25 +188,12 @@ def test_ctrl_c_stops_at_a_checkpoint_and_the_same_call_goes_on(tmp_path: Path, 
     check_same(tune(tmp_path / "tuning", DigitsTraining(markers=tmp_path), workers="serial"), uninterrupted)
 
 
-def test_a_killed_driver_and_the_same_call_again_equal_the_uninterrupted_run(
-    tmp_path: Path, uninterrupted: TuneResult, elsewhere: dict[str, str]
-) -> None:
-    """The terminal stays quiet, and no file is left elsewhere."""
-    marked = Marked(**elsewhere)
+def test_raylet_and_driver_may_die(tmp_path: Path, uninterrupted: TuneResult) -> None:
+    """A Ray that dies is replaced; where the driver dies, the same call goes on."""
+    marked = Marked()
     killed = driver(tmp_path / "tuning", marked, "--kill", "12")
     assert (killed.returncode, killed.stdout, killed.stderr) == (-signal.SIGKILL, "", "")
-    done = driver(tmp_path / "tuning", marked)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    check_same(tune(tmp_path / "tuning", DigitsTraining(markers=tmp_path)), uninterrupted)
-
-
-def test_a_ray_that_dies_is_replaced(tmp_path: Path, uninterrupted: TuneResult) -> None:
-    """A head that dies while Tune asks it something takes the process with it: then the same call goes on."""
-    marked = Marked()
-    done = driver(tmp_path / "tuning", marked, "--kill-head", "4", "--kill-raylet", "72")
-    if done.returncode == FAILED:
-        assert "the same command goes on" in done.stderr
-        done = driver(tmp_path / "tuning", marked)
+    done = driver(tmp_path / "tuning", marked, "--kill-raylet", "52")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     check_same(tune(tmp_path / "tuning", DigitsTraining(markers=tmp_path)), uninterrupted)
 

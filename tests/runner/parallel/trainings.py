@@ -1,9 +1,10 @@
 """A quick training of trials that worker processes import, and a driver that is interrupted in the middle of it.
 
-Usage: python -m tests.runner.parallel.trainings FOLDER [--interrupt|--kill|--kill-raylet|--kill-head STEPS]...
+Usage: python -m tests.runner.parallel.trainings FOLDER [--misbehave]
+       [--interrupt|--kill|--kill-raylet STEPS]...
 
-As soon as STEPS are done over all trials, the driver interrupts its process group, kills itself, its raylet or Ray's
-head.
+As soon as STEPS are done over all trials, the driver interrupts its process group, kills itself, or kills its raylet.
+With --misbehave, most of its trials fail.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,10 @@ class DigitsTraining:
     kills: Mapping[int, int] = field(default_factory=dict)  # trial -> the step after which its process is killed, once
     always_killed: tuple[int, ...] = ()
     pauses_s: Mapping[int, float] = field(default_factory=dict)  # trial -> after each step
+    directory: Path | None = None  # where it must run
 
     def __call__(self, trial: Trial) -> None:
+        assert self.directory is None or self.directory.samefile(Path.cwd())
         index = trial.settings.index
         torch.set_num_threads(1)
         with torch.random.fork_rng(devices=[]):
@@ -83,6 +86,24 @@ class DigitsTraining:
             )
         except Stopped:
             return
+
+
+class Misbehaving(DigitsTraining):
+    """Trial 2 ends without a word, trial 3 reports something else than it is judged by."""
+
+    def __call__(self, trial: Trial) -> None:
+        if trial.settings.index == 2:
+            return
+        if trial.settings.index == 3:
+            trial.report(4, {"error": 0.5})
+        super().__call__(trial)
+
+
+def misbehave(folder: Path) -> TuneResult:
+    """Five trials: one diverges, the processes of one are always killed, two misbehave, the last one is good."""
+    fifth = TrialSettings(index=4, learning_rate=1e-3, weight_decay=0.0)
+    grid = (replace(GRID[0], learning_rate=DIVERGING), *GRID[1:], fifth)
+    return tune(folder, Misbehaving(markers=folder.parent, always_killed=(1,)), grid=grid, max_failures=1)
 
 
 def tune(
@@ -127,11 +148,11 @@ class Faults:
                 os.killpg(os.getpgrp(), signal.SIGINT)
             elif fault == "--kill":
                 os.kill(os.getpid(), signal.SIGKILL)
-            else:
+            elif fault == "--kill-raylet":
                 mine = Marked()
                 mine.mark = os.environ[VARIABLE]
-                (found,) = mine.named({"--kill-raylet": "/raylet/raylet", "--kill-head": "/gcs/gcs_server"}[fault])
-                os.kill(found, signal.SIGKILL)
+                (raylet,) = mine.named("/raylet/raylet")
+                os.kill(raylet, signal.SIGKILL)
 
     def _ask(self, number: int, frame: object) -> None:
         if self.asked:
@@ -141,6 +162,9 @@ class Faults:
 
 def main() -> None:
     folder = Path(sys.argv[1])
+    if "--misbehave" in sys.argv:
+        misbehave(folder)
+        return
     faults = Faults(sys.argv[2:])
     pauses = dict.fromkeys(range(len(GRID)), 0.1)  # the driver must hear of a trial before it is over
     training = DigitsTraining(markers=folder.parent, pauses_s=pauses)
