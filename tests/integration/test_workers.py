@@ -103,13 +103,12 @@ def test_workers_are_killed_and_the_study_goes_on(tmp_path: Path) -> None:
     assert sum(row.state == "complete" and row.fidelity == "inherited" for row in rows(home, "parallel")) == 40
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_to_all_processes_drains_and_leaves_nobody(tmp_path: Path, number: signal.Signals) -> None:
+def test_ctrl_c_drains_and_leaves_nobody(tmp_path: Path) -> None:
     home, file = tmp_path / "home", write(tmp_path / "s.json", PARALLEL)
     driver = Driver(home, file)
     driver.wait_for("[3/6] search")
     driver.wait_for("/40")
-    os.killpg(driver.process.pid, number)
+    os.killpg(driver.process.pid, signal.SIGINT)
     status, said = driver.end()
     assert status == 130, said
     assert "Traceback" not in said
@@ -125,13 +124,10 @@ def test_a_signal_to_all_processes_drains_and_leaves_nobody(tmp_path: Path, numb
 
 # In the order in which a study comes to them; the third attempt at an evaluation must not be the last one.
 COMMITS = (
-    ("create_study.before_commit", 1),
     ("create_study.after_commit", 1),
-    ("transition_study.after_commit", 1),
     ("transition_stage.before_commit", 1),
     ("add_event.before_commit", 1),
     ("take_over.after_commit", 1),
-    ("reserve.before_commit", 2),
     ("reserve.after_commit", 3),
     ("settle.before_commit", 1),
     ("settle.after_commit", 1),
@@ -140,7 +136,6 @@ COMMITS = (
     ("record_evaluation.before_commit", 1),
     ("record_evaluation.after_commit", 1),
     ("record_artifact.before_commit", 1),
-    ("release.before_commit", 1),
     ("transition_study.before_commit", 2),
 )
 
@@ -152,7 +147,7 @@ def test_killed_at_one_commit_after_the_other_it_ends_as_the_uninterrupted_one(t
     assert done.returncode == 0, done.stderr
     home = tmp_path / "home"
     for point, hit in COMMITS:
-        before = rows(home, "untimed") if point != "create_study.before_commit" and known(home) else []
+        before = rows(home, "untimed") if known(home) else []
         died = supernaut(home, "run", str(file), SUPERNAUT_FAULT=f"{point}:{hit}:kill")
         assert died.returncode == -signal.SIGKILL, f"{point} was not reached: {died.stderr}"
         if known(home):
