@@ -38,7 +38,6 @@ _QUIET = {
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # CSV, JSON and TensorBoard files
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C belongs to the caller
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_STATE_REFRESH_PERIOD": str(10**9),  # seconds; it asks Ray's head, and waits if that is gone
 }
 _CHATTY = ("ray.tune", "ray.train", "ray.air")
