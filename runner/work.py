@@ -130,15 +130,22 @@ class StudyWork:
             executor.close()
 
     def close(self) -> None:
-        """End what runs beside this process, and give back what was reserved and will not be done."""
-        self.close_executor()
-        if self._ray is not None:
-            self._ray.close()
+        """End what runs beside this process, and give back what was reserved and will not be done.
+
+        Each part is ended whatever becomes of the others: Ray may be gone already.
+        """
+        with ExitStack() as last_first:
+            if "timer" in vars(self):
+                last_first.callback(self.timer.close)
+            last_first.callback(self._release)
+            if self._ray is not None:
+                last_first.push(self._ray)
+            last_first.callback(self.close_executor)
+
+    def _release(self) -> None:
         # A process that is killed cannot do this: only such ends count as failed attempts of an architecture.
         with suppress(StoreUnavailable):
             self.repository.release(self.study.id, self.owner)
-        if "timer" in vars(self):
-            self.timer.close()
 
     def checkpoints(self, name: str) -> Checkpoints:
         """The checkpoints of one training run of this study."""

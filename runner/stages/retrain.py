@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from runner.front import RETRAINED, choose
 from runner.parallel.trials import stopping_rule, trial_grid
 from runner.parallel.tune_retrain import tune_retraining
@@ -73,12 +75,15 @@ def _trials(work: StudyWork, architecture: Architecture) -> TuneResult:
     """Bring all trials to their ends; where they are there already, nothing is done."""
     spec = work.spec.retrain
     metric, goal = _judged_by(work)
+    workers = worker_count(work.spec)
     return tune_retraining(
         RetrainJob(
             spec=work.study.spec,
             architecture=architecture.to_json(),
             supernet=work.path(FOLDER),
             precision=precision_of(work),
+            # In this process the trials run one after the other, with the threads that it has anyway.
+            threads=torch.get_num_threads() if workers == "serial" else 1,
         ),
         grid=trial_grid(spec.learning_rate, spec.weight_decay, spec.trials, work.spec.seed),
         metric=metric,
@@ -86,7 +91,7 @@ def _trials(work: StudyWork, architecture: Architecture) -> TuneResult:
         steps=spec.steps,
         rule=stopping_rule(spec.steps),
         folder=work.path(folder(architecture)),
-        workers=worker_count(work.spec),
+        workers=workers,
         progress=work.reporter.progress,
         stop=work.stop,
     )
