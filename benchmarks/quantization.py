@@ -131,8 +131,8 @@ def gap(folder: Path, steps: int, count: int) -> dict[str, Any]:
         module = weights.extract(architecture).eval()
         path = folder / "candidate.onnx"
         export_onnx(module, task.example(2), path)
-        exported = Session(path).run_each(task.validation.inputs.numpy())
-        trained = predict(module, task.validation.inputs)
+        exported = Session(path).run_each(task.validation.read(slice(None))[0].numpy())
+        trained = predict(module, task.validation)
         rows.append(
             {
                 "architecture": architecture.digest,

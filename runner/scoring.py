@@ -16,7 +16,6 @@ import torch
 
 from runner.study import recorded_spec
 from runner.validation import resolve
-from supernet.shared_weights import SharedWeights
 from supernet.training.loop import LoopConfig
 from supernet.training.supernet import score_inherited
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from runner.study import StudySpec
     from runner.validation import Plan
     from search_spaces import Architecture
+    from supernet.shared_weights import SharedWeights
     from supernet.training.precision import Precision
 
 
@@ -61,7 +61,7 @@ class ScorerFactory:
     def __call__(self, arrays: Mapping[str, NDArray[Any]]) -> Scorer:
         plan = resolve(recorded_spec(self.spec, self.name))
         values = {name: _tensor(array) for name, array in arrays.items()}
-        return Scorer(plan, SharedWeights(plan.build, plan.space, values=values, seed=plan.spec.seed).eval())
+        return Scorer(plan, plan.shared_weights(values).eval())
 
 
 def arrays_of(weights: SharedWeights) -> dict[str, NDArray[Any]]:

@@ -17,16 +17,22 @@ from runner.search.registry import algorithm_names
 from runner.study import COMPUTED, LATENCY, StudySpec
 from search_spaces import SpaceError, load_space
 from search_spaces.compression import FULL_PRECISION
-from supernet.errors import UnknownName
+from supernet.errors import IncompatibleTask, UnknownName
 from supernet.export.kernels import missing_kernel
 from supernet.export.runtime import runtime_version
-from supernet.models.registry import load_builder
+from supernet.models.registry import load_builder, load_family
+from supernet.shared_weights import SharedWeights
 from supernet.skeleton import build_outline
 from supernet.tasks.registry import load_task
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
     from runner.search.problem import Bound, Goal
     from search_spaces import Architecture, SearchSpace
+    from supernet.models.family import ModelFamily
     from supernet.skeleton import Build
     from supernet.tasks.task import Task
 
@@ -40,8 +46,13 @@ class Plan:
 
     spec: StudySpec
     task: Task
+    family: ModelFamily
     space: SearchSpace
     build: Build
+
+    def shared_weights(self, values: Mapping[str, Tensor] | None = None) -> SharedWeights:
+        """The shared weights as initialised, or with the given values looked into."""
+        return SharedWeights(self.build, self.space, values=values, seed=self.spec.seed)
 
     @property
     def goals(self) -> dict[str, Goal]:
@@ -88,10 +99,11 @@ def resolve(spec: StudySpec) -> Plan:
         raise SpecError(f"task: {error}") from error
     try:
         space = load_space(spec.space.name, **spec.space.choices)
+        family = load_family(spec.space.name)
         build = load_builder(spec.space.name, task)
-    except (SpaceError, UnknownName) as error:
+    except (SpaceError, UnknownName, IncompatibleTask) as error:
         raise SpecError(f"space: {error}") from error
-    return Plan(spec=spec, task=task, space=space, build=build)
+    return Plan(spec=spec, task=task, family=family, space=space, build=build)
 
 
 def computed_costs(architecture: Architecture, planned: Plan) -> dict[str, float]:

@@ -30,7 +30,6 @@ from runner.store.patience import patiently
 from runner.store.records import NewEvaluation, ValueRecord
 from runner.study import LATENCY, StudySpec
 from runner.timing import StudyTimer
-from supernet.shared_weights import SharedWeights
 from supernet.training.checkpoint import Checkpoints
 from supernet.training.loop import HealthPoint, Watcher
 
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from runner.store.repository import Repository
     from runner.validation import Plan
     from search_spaces import Architecture
+    from supernet.shared_weights import SharedWeights
 
 Result = TypeVar("Result")
 
@@ -82,7 +82,7 @@ class StudyWork:
     @cached_property
     def weights(self) -> SharedWeights:
         """The shared weights as initialised; the train stage trains them, the others restore them."""
-        return SharedWeights(self.plan.build, self.plan.space, seed=self.spec.seed)
+        return self.plan.shared_weights()
 
     @cached_property
     def timer(self) -> StudyTimer:

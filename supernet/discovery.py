@@ -43,7 +43,7 @@ def initial_values(build: Build, space: SearchSpace, layouts: Layouts, seed: int
         module = build_real(build, architectures[index], seed + index)
         for leaf, parameter in zip(leaves(module), module.parameters(), strict=True):
             if leaf.name in names:
-                regions = layouts.regions(leaf.name, sizes[leaf.name], leaf.shape)
+                regions = layouts.regions(leaf.name, sizes[leaf.name], leaf.shape, leaf.layout)
                 grown = _grow(parameter.detach(), sizes[leaf.name], regions, generator)
                 values[leaf.name] = grown.requires_grad_(leaf.name in trainable)
     return {name: values[name] for name in sizes}
@@ -101,10 +101,10 @@ def _check_layouts(skeletons: Collection[Skeleton], sizes: Mapping[str, Shape], 
     for skeleton in skeletons:
         packed = slicing.packed_axes(skeleton.module)
         for leaf in skeleton.leaves:
-            layouts.regions(leaf.name, sizes[leaf.name], leaf.shape)
+            layouts.regions(leaf.name, sizes[leaf.name], leaf.shape, leaf.layout)
             axes = packed.get(leaf.name, {})
             elastic = any(leaf.shape[axis] != sizes[leaf.name][axis] for axis in axes)
-            if elastic and layouts.find(leaf.name) is None:
+            if elastic and layouts.find(leaf.name) is None and leaf.layout is None:
                 undeclared.add(f"{leaf.name!r}: {_suggestion(axes)}")
     if undeclared:
         raise LayoutError(

@@ -8,6 +8,7 @@ SupernetError
 ├── BorrowedModuleCopied   a borrowed module was pickled or deep-copied
 ├── CompressionError       a module cannot be compressed the way that was asked for
 ├── UnknownName            a task or model family that does not exist
+├── IncompatibleTask       a model family cannot take the inputs or targets of a task
 ├── DataError              a task's data is missing, empty or damaged
 ├── TrainingError
 │   ├── NonFiniteLoss      the loss is NaN or infinite
@@ -48,6 +49,10 @@ class CompressionError(SupernetError):
 
 class UnknownName(SupernetError):
     """A task or model family of this name does not exist."""
+
+
+class IncompatibleTask(SupernetError):
+    """A model family cannot take the inputs or targets of this task."""
 
 
 class DataError(SupernetError):

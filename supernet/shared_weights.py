@@ -51,6 +51,9 @@ class SharedWeights(nn.Module):
     `values` gives the shared tensors by name, from an earlier `state_dict` of the same space say; they are looked into
     and not copied, and nothing is built to find out what there must be.
 
+    Layouts are declared in `layouts`, by pattern of parameter name, or beside a layer: its class may have
+    `parameter_layouts = {"weight": Centred()}`; the former wins.
+
     Raises `LayoutError` where a parameter cannot be shared as declared, or is known to be packed and not declared.
     """
 
@@ -180,7 +183,7 @@ class SharedWeights(nn.Module):
                 f"no shared tensor is named {leaf.name!r} (nearest: {', '.join(near) or 'none'}): build() made it "
                 f"for none of the architectures that were probed. Its name must depend on single choices."
             )
-        return self._layouts.regions(leaf.name, tuple(shared.shape), leaf.shape)
+        return self._layouts.regions(leaf.name, tuple(shared.shape), leaf.shape, leaf.layout)
 
     def _settle(self, module: nn.Module, leaves: tuple[Leaf, ...]) -> nn.Module:
         """Bring the private buffers to where the weights are and to what they were cast to; take over the mode."""

@@ -23,6 +23,7 @@ from torch.nn.parameter import is_lazy
 
 from search_spaces import Architecture
 from supernet.errors import LayoutError
+from supernet.slicing import Layout, own_layout
 
 Build = Callable[[Architecture], nn.Module]
 
@@ -39,6 +40,7 @@ class Leaf:
     shape: tuple[int, ...]
     dtype: torch.dtype
     requires_grad: bool
+    layout: Layout | None  # declared beside the layer
 
 
 def leaves(module: nn.Module) -> tuple[Leaf, ...]:
@@ -50,10 +52,11 @@ def leaves(module: nn.Module) -> tuple[Leaf, ...]:
     for path, child in module.named_modules():
         for attribute, parameter in child.named_parameters(recurse=False, remove_duplicate=False):
             places.setdefault(id(parameter), []).append((path, attribute))
-    return tuple(_leaf(parameter, tuple(places[id(parameter)])) for parameter in module.parameters())
+    return tuple(_leaf(module, parameter, tuple(places[id(parameter)])) for parameter in module.parameters())
 
 
-def _leaf(parameter: nn.Parameter, places: tuple[tuple[str, str], ...]) -> Leaf:
+def _leaf(module: nn.Module, parameter: nn.Parameter, places: tuple[tuple[str, str], ...]) -> Leaf:
+    path, attribute = places[0]
     name = ".".join(part for part in places[0] if part)
     if is_lazy(parameter):
         raise LayoutError(
@@ -65,6 +68,7 @@ def _leaf(parameter: nn.Parameter, places: tuple[tuple[str, str], ...]) -> Leaf:
         shape=tuple(parameter.shape),
         dtype=parameter.dtype,
         requires_grad=parameter.requires_grad,
+        layout=own_layout(module.get_submodule(path), attribute),
     )
 
 

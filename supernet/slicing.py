@@ -192,8 +192,11 @@ class Layouts:
                     f"the layout pattern {pattern!r} matches no parameter; the nearest names are {', '.join(near)}."
                 )
 
-    def regions(self, name: str, shared: Shape, subnet: Shape) -> tuple[Region, ...]:
-        """The regions of the parameter called `name`.  Raises `LayoutError` or `ShapeTooLarge`, naming it."""
+    def regions(self, name: str, shared: Shape, subnet: Shape, own: Layout | None = None) -> tuple[Region, ...]:
+        """The regions of the parameter called `name`; `own` is what its module declares (`own_layout`).
+
+        Raises `LayoutError` or `ShapeTooLarge`, naming it.
+        """
         if len(shared) != len(subnet):
             raise LayoutError(
                 f"{name} has {len(shared)} axes in one architecture and {len(subnet)} in another; "
@@ -206,7 +209,7 @@ class Layouts:
                 "its argument."
             )
         try:
-            regions = (self.find(name) or LEADING).regions(shared, subnet)
+            regions = (self.find(name) or own or LEADING).regions(shared, subnet)
         except LayoutError as error:
             raise LayoutError(f"{name}: {error}") from error
         covered = sum(prod(s.stop - s.start for s in region.subnet) for region in regions)
@@ -216,6 +219,12 @@ class Layouts:
                 f"{prod(subnet)}; a layout must fill the subnet's tensor exactly."
             )
         return regions
+
+
+def own_layout(module: nn.Module, parameter: str) -> Layout | None:
+    """What the class of `module` declares of one of its parameters: `parameter_layouts = {"weight": Centred()}`."""
+    declared: Mapping[str, Layout] = getattr(type(module), "parameter_layouts", {})
+    return declared.get(parameter)
 
 
 def packed_axes(module: nn.Module) -> dict[str, dict[int, int]]:

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from predictors.latency.device import this_device
@@ -26,7 +27,7 @@ from supernet.export.card import Number
 from supernet.export.onnx import export_onnx, rounds_inputs
 from supernet.export.parity import check_parity
 from supernet.export.runtime import Session, runtime_version
-from supernet.tasks.task import Split, predict, score_logits
+from supernet.tasks.task import predict
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from predictors.latency.benchmark import LatencyMeasurement
     from runner.work import StudyWork
     from search_spaces import Architecture
+    from supernet.tasks.task import Split
 
 TEST = "test_"  # before the name of a metric: on the test split
 RECORDED_PACKAGES = ("supernaut", "torch", "onnx", "onnxruntime", "onnxscript", "numpy", "scikit-learn")
@@ -104,18 +106,18 @@ def _measure(
     for prefix, split in (("", work.plan.task.validation), (TEST, work.plan.task.test)):
         values += [
             ValueRecord(metric=f"{prefix}{name}", value=value, provenance="exported")
-            for name, value in _score(session, module, split, path).items()
+            for name, value in _score(work, session, module, split, path).items()
         ]
     if latency is not None:
         values.append(latency_value(latency, "exported", work.timer.device_id))
     return tuple(values)
 
 
-def _score(session: Session, module: nn.Module, split: Split, path: Path) -> dict[str, float]:
-    actual = session.run_each(split.inputs.numpy())
-    expected = predict(module, split.inputs).numpy()
+def _score(work: StudyWork, session: Session, module: nn.Module, split: Split, path: Path) -> dict[str, float]:
+    actual = np.concatenate([session.run_each(batch.numpy()) for batch in split.batches()])
+    expected = predict(module, split).numpy()
     check_parity(expected, actual, str(path), rounds_inputs=rounds_inputs(path))
-    return score_logits(torch.from_numpy(actual), split.targets)
+    return work.plan.task.measure(torch.from_numpy(actual), split.targets)
 
 
 def numbers(work: StudyWork, architecture: Architecture, exported: Sequence[ValueRecord]) -> list[Number]:

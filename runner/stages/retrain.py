@@ -19,7 +19,6 @@ from runner.stages.train import FOLDER, precision_of
 from runner.store.records import ValueRecord
 from runner.work import worker_count
 from supernet.errors import CheckpointError
-from supernet.tasks.task import score
 from supernet.training.loop import restore
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def retrain_point(work: StudyWork, architecture: Architecture) -> nn.Module:
     work.close_executor()  # the trials want its cores
     result = _trials(work, architecture)
     module = _best_module(work, architecture, result)
-    scores = score(module, work.plan.task.validation)
+    scores = work.plan.task.score(module, work.plan.task.validation)
     values = [ValueRecord(metric=name, value=value, provenance="retrained") for name, value in scores.items()]
     work.record(architecture, RETRAINED, "retrain", values, started)
     best, others = result.best.settings, len(result.trials) - 1

@@ -17,7 +17,6 @@ from runner.study import recorded_spec
 from runner.validation import resolve
 from search_spaces import Architecture
 from supernet.errors import CheckpointError
-from supernet.shared_weights import SharedWeights
 from supernet.training.checkpoint import Checkpoints
 from supernet.training.loop import HealthPoint, LoopConfig, Stopped, Watcher, restore
 from supernet.training.retrain import retrain
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from runner.parallel.trials import Trial, TrialSettings
     from runner.study import StudySpec
     from runner.validation import Plan
+    from supernet.shared_weights import SharedWeights
     from supernet.training.precision import Precision
 
 REPORTS = 12  # over a training, so that a half and three quarters of it, where trials are compared, are among them
@@ -85,7 +85,7 @@ def _trained(spec_json: str, folder: Path) -> tuple[Plan, SharedWeights]:
     """What the specification means, and the trained shared weights from `folder`; nobody changes them."""
     planned = resolve(recorded_spec(spec_json, "retrained"))
     steps = planned.spec.train.steps
-    weights = SharedWeights(planned.build, planned.space, seed=planned.spec.seed)
+    weights = planned.shared_weights()
     checkpoint = Checkpoints(folder).latest()
     if checkpoint is None or checkpoint.step < steps:
         found = "nothing" if checkpoint is None else f"only step {checkpoint.step}"

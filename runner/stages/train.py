@@ -31,8 +31,8 @@ def run(work: StudyWork) -> dict[str, Any]:
             return
         payload = {"step": point.step, **point.values}
         work.commit(lambda: work.repository.add_event(work.study.id, "train.health", payload))
-        errors = ", ".join(f"{subnet} {error:.1%}" for subnet, error in point.values.items())
-        work.reporter.note(f"step {point.step}: validation error {errors}")
+        scores = ", ".join(f"{subnet} {score:.4g}" for subnet, score in point.values.items())
+        work.reporter.note(f"step {point.step}: validation {work.plan.task.main_metric} {scores}")
 
     precision = precision_of(work)
     try:

@@ -90,7 +90,7 @@ def write_bundle(
     except OSError as error:
         raise BundleError(f"cannot write into {folder.parent}: {error.strerror or error}.") from error
     try:
-        samples = task.validation.inputs[:SAMPLES]
+        samples, _ = task.validation.read(slice(SAMPLES))
         shutil.copyfile(onnx_file, scratch / "model.onnx")
         save_model(module, str(scratch / "model.safetensors"))
         config = {

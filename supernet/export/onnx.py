@@ -22,11 +22,12 @@ OPSET = 20
 IR_VERSION = 10  # of the probes; what the exporter writes, and older than what runtimes read
 
 
-def export_onnx(module: nn.Module, example: Tensor, path: Path) -> None:
-    """Write `module` in evaluation mode to `path`, weights inside the file, input `input`, output `output`.
+def export_onnx(module: nn.Module, example: Tensor | Sequence[Tensor], path: Path) -> None:
+    """Write `module` in evaluation mode to `path`, weights inside the file.
 
-    `example` is one input with a batch axis; its batch size is left free in the file.  Raises `ExportError`
-    with the exporter's own words where an operation has no ONNX form, and where the file cannot be written.
+    `example` is one input with a batch axis, or several; the batch size is left free in the file.  A single input is
+    called `input`, several `input_0`, `input_1` and so on, and likewise the outputs.  Raises `ExportError` with the
+    exporter's own words where an operation has no ONNX form, and where the file cannot be written.
     """
     import torch  # here, so that a bundle is verified without it
 
@@ -34,20 +35,23 @@ def export_onnx(module: nn.Module, example: Tensor, path: Path) -> None:
     from supernet.export.quantized import lowered
     from supernet.training.checkpoint import write_atomically
 
+    inputs = (example,) if isinstance(example, torch.Tensor) else tuple(example)
     # A batch of one would be taken for a constant by torch.export.
-    batch = example if len(example) > 1 else torch.cat([example, example])
+    batch = tuple(one if len(one) > 1 else torch.cat([one, one]) for one in inputs)
     try:
         with _quiet(), lowered(module, signed=signed_int8_is_exact()) as deployed, evaluation_mode(deployed):
+            with torch.no_grad():
+                outputs = deployed(*batch)
             program = torch.onnx.export(
                 deployed,
-                (batch,),
+                batch,
                 dynamo=True,
                 opset_version=OPSET,
                 optimize=True,
                 verbose=False,
-                input_names=["input"],
-                output_names=["output"],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                input_names=_names("input", len(batch)),
+                output_names=_names("output", 1 if isinstance(outputs, torch.Tensor) else len(outputs)),
+                dynamic_shapes=tuple({0: torch.export.Dim("batch")} for _ in batch),
             )
         assert program is not None
         proto = program.model_proto
@@ -61,6 +65,10 @@ def export_onnx(module: nn.Module, example: Tensor, path: Path) -> None:
         raise ExportError(
             f"cannot write {path}: {error.strerror or error}; free space or fix the permissions, then export again."
         ) from error
+
+
+def _names(what: str, count: int) -> list[str]:
+    return [what] if count == 1 else [f"{what}_{index}" for index in range(count)]
 
 
 def check_onnx(path: Path) -> None:

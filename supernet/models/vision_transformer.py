@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from supernet.errors import IncompatibleTask
 from supernet.mixers.convolution import DepthwiseConvolution
 from supernet.mixers.softmax import SoftmaxAttention
 from supernet.mixers.windowed import WindowedAttention
+from supernet.models.family import ModelFamily
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from search_spaces import Architecture
     from search_spaces.values import Value
     from supernet.skeleton import Build
+    from supernet.tasks.task import Task
 
 HEAD_WIDTH = 16
 
@@ -145,6 +148,19 @@ class VisionTransformer(nn.Module):
 def builder(config: VisionTransformerConfig) -> Build:
     """`build(architecture)` for images of this kind."""
     return partial(VisionTransformer, config=config)
+
+
+def _for_task(task: Task) -> Build:
+    if task.kind != "image" or task.per_position or task.input_shape[1] != task.input_shape[2]:
+        raise IncompatibleTask(
+            f"vision_transformer classifies square images (channels, size, size); the task {task.name!r} has inputs "
+            f"of the kind {task.kind!r} and of shape {task.input_shape}."
+        )
+    channels, size, _ = task.input_shape
+    return builder(VisionTransformerConfig(image_size=size, channels=channels, classes=task.classes))
+
+
+FAMILY = ModelFamily(name="vision_transformer", builder=_for_task)
 
 
 def _layer(architecture: Architecture, index: int) -> dict[str, Value]:

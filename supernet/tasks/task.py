@@ -1,12 +1,15 @@
-"""What a task is: data in three splits, a loss, metrics, and how training images are varied.
+"""What a task is: data in three splits, metrics, and how training inputs are varied.
 
-Owns the types that every task fills in, and scoring.  Single tasks live beside it; which exist is
+Owns the types that every task fills in, the loss and scoring.  Single tasks live beside it; which exist is
 `registry`'s.
 """
+
+# B batch, T positions, C classes, N labelled predictions
 
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -16,20 +19,48 @@ from torch import Tensor, nn
 from supernet.modes import evaluation_mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Goal = Literal["minimize", "maximize"]
+
+Kind = Literal["image", "tokens", "audio", "features"]
+"""What one sample is to a network: image (channels, height, width), tokens (length,) as int64 identifiers,
+audio (features, frames), or a plain vector of features."""
+
+UNLABELLED = -100  # the target of a position that has none; what torch's losses ignore by default
+VALUES_AT_ONCE = 2**16  # inputs of one batch of `Split.batches`: large enough to be fast, small enough for any memory
+MOST_AT_ONCE = 512  # samples
+
+
+def _as_kept(inputs: Tensor) -> Tensor:
+    return inputs
 
 
 @dataclass(frozen=True)
 class Split:
-    """Inputs and targets of one part of the data; the first axis counts the samples."""
+    """Inputs and targets of one part of the data; the first axis counts the samples.
+
+    `inputs` are as they are kept: bytes, say, mapped from a file.  `prepare` makes of some of them what a network
+    reads; whoever feeds a network asks `read` or `batches`.
+    """
 
     inputs: Tensor
     targets: Tensor
+    prepare: Callable[[Tensor], Tensor] = _as_kept
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def read(self, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Prepared inputs and targets of some samples."""
+        return self.prepare(self.inputs[rows]), self.targets[rows]
+
+    def batches(self) -> Iterator[Tensor]:
+        """All prepared inputs in order, some at a time."""
+        values = max(1, math.prod(self.inputs.shape[1:]))
+        size = max(1, min(MOST_AT_ONCE, VALUES_AT_ONCE // values))
+        for start in range(0, len(self), size):
+            yield self.prepare(self.inputs[start : start + size])
 
 
 def _unchanged(inputs: Tensor, generator: torch.Generator) -> Tensor:
@@ -37,12 +68,27 @@ def _unchanged(inputs: Tensor, generator: torch.Generator) -> Tensor:
     return inputs
 
 
+def score_logits(logits: Tensor, targets: Tensor) -> dict[str, float]:
+    """`error` and `accuracy` as fractions, `loss` in nats, over all labelled predictions.
+
+    logits (..., classes), targets (...).  Ties go to the first class, as `argmax` does.
+    """
+    logits_NC, targets_N = labelled(logits, targets)
+    wrong = int((logits_NC.argmax(1) != targets_N).sum())
+    return {
+        "error": wrong / len(targets_N),
+        "accuracy": 1 - wrong / len(targets_N),
+        "loss": float(nn.functional.cross_entropy(logits_NC, targets_N)),
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A supervised task with class targets.
+    """A supervised task with class targets: one for each sample, or, `per_position`, one for each of its tokens.
 
-    `metrics` maps each name that a study may use as an objective to its goal; `score` fills them in.  The
-    search sees `train` and `validation`; `test` is for the one number at the end.
+    `metrics` maps each name that a study may use as an objective to its goal, the most telling one first; `measure`
+    computes them from logits and targets.  The search sees `train` and `validation`; `test` is for the one number at
+    the end.
     """
 
     name: str
@@ -50,19 +96,28 @@ class Task:
     validation: Split
     test: Split
     classes: int
+    kind: Kind = "image"
+    vocabulary: int | None = None  # of a task of tokens: identifiers lie below it
+    per_position: bool = False
     augment: Callable[[Tensor, torch.Generator], Tensor] = _unchanged
+    measure: Callable[[Tensor, Tensor], dict[str, float]] = score_logits
     metrics: Mapping[str, Goal] = field(
         default_factory=lambda: {"error": "minimize", "accuracy": "maximize", "loss": "minimize"}
     )
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """The shape of one sample, without the batch axis."""
-        return tuple(self.train.inputs.shape[1:])
+        """The shape of one sample as a network reads it, without the batch axis."""
+        return tuple(self.example(1).shape[1:])
+
+    @property
+    def main_metric(self) -> str:
+        """The metric that stands for the others where there is room for one."""
+        return next(iter(self.metrics))
 
     def example(self, batch: int = 1) -> Tensor:
         """`batch` real training inputs, repeated where there are too few."""
-        return self.train.inputs[torch.arange(batch) % len(self.train)]
+        return self.train.read(torch.arange(batch) % len(self.train))[0]
 
     def checksum(self) -> str:
         """SHA-256 over every split's shapes and values, in a fixed order."""
@@ -70,32 +125,29 @@ class Task:
         for split in (self.train, self.validation, self.test):
             for tensor in (split.inputs, split.targets):
                 digest.update(f"{tuple(tensor.shape)} {tensor.dtype} ".encode())
-                digest.update(tensor.contiguous().numpy().tobytes())
+                digest.update(tensor.contiguous().numpy().data)
         return digest.hexdigest()
+
+    def score(self, module: nn.Module, split: Split) -> dict[str, float]:
+        """The metrics of `module` on a split."""
+        return self.measure(predict(module, split), split.targets)
+
+
+def labelled(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """The predictions that have a target, one a row: logits (..., classes), targets (...) -> (N, classes), (N,)."""
+    logits_NC, targets_N = logits.flatten(0, -2), targets.flatten()
+    known = targets_N != UNLABELLED
+    return (logits_NC, targets_N) if bool(known.all()) else (logits_NC[known], targets_N[known])
 
 
 def loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy in nats.  logits (batch, classes), targets (batch,) -> scalar."""
-    return nn.functional.cross_entropy(logits, targets)
-
-
-def score_logits(logits: Tensor, targets: Tensor) -> dict[str, float]:
-    """`error` and `accuracy` as fractions, `loss` in nats.  Ties go to the first class, as `argmax` does."""
-    wrong = int((logits.argmax(1) != targets).sum())
-    return {
-        "error": wrong / len(targets),
-        "accuracy": 1 - wrong / len(targets),
-        "loss": float(loss(logits, targets)),
-    }
+    """Mean cross-entropy over the labelled predictions, in nats.  logits (..., classes), targets (...) -> scalar."""
+    return nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=UNLABELLED)
 
 
 @torch.no_grad()  # not inference_mode: a table that the module keeps for later must stay usable in training
-def predict(module: nn.Module, inputs: Tensor, batch: int = 512) -> Tensor:
-    """Logits in evaluation mode; the modes of the module and its parts are restored."""
+def predict(module: nn.Module, inputs: Tensor | Split) -> Tensor:
+    """Logits for prepared inputs, or for all of a split, in evaluation mode; the modes of all parts are restored."""
+    split = inputs if isinstance(inputs, Split) else Split(inputs, inputs)
     with evaluation_mode(module):
-        return torch.cat([module(chunk) for chunk in torch.split(inputs, batch)])
-
-
-def score(module: nn.Module, split: Split) -> dict[str, float]:
-    """The metrics of `module` on a split."""
-    return score_logits(predict(module, split.inputs), split.targets)
+        return torch.cat([module(batch) for batch in split.batches()])

@@ -242,8 +242,8 @@ def batch_of(task: Task, step: int, config: LoopConfig) -> tuple[Tensor, Tensor]
     epoch, position = divmod(step, len(task.train) // size)
     order = torch.randperm(len(task.train), generator=generator(config.seed, "epoch", epoch))
     rows = order[position * size : (position + 1) * size]
-    inputs = task.augment(task.train.inputs[rows], generator(config.seed, "augment", step))
-    return inputs, task.train.targets[rows]
+    inputs, targets = task.train.read(rows)
+    return task.augment(inputs, generator(config.seed, "augment", step)), targets
 
 
 def derive_seed(*parts: object) -> int:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from supernet.modes import evaluation_mode
+from supernet.tasks.task import labelled
 from supernet.tasks.task import loss as task_loss
-from supernet.tasks.task import score
 from supernet.training.distillation import soft_cross_entropy
 from supernet.training.loop import HealthPoint, Loop, LoopConfig, Watcher
 
@@ -33,7 +33,7 @@ def retrain(
 ) -> list[HealthPoint]:
     """Train `module` in place on the training split; return its validation metrics over the steps.
 
-    With a `teacher`, half of the loss is the cross-entropy to its probabilities on the same augmented images.
+    With a `teacher`, half of the loss is the cross-entropy to its probabilities for the same augmented inputs.
     Goes on from the newest checkpoint, and leaves the module in training mode.  Raises what `Loop.run`
     raises.
     """
@@ -46,7 +46,7 @@ def retrain(
         if teacher is not None:
             with torch.no_grad():
                 taught = teacher(inputs).float()
-            imitation = soft_cross_entropy(logits, taught)
+            imitation = soft_cross_entropy(labelled(logits, targets)[0], labelled(taught, targets)[0])
             total = (1 - DISTILLATION_SHARE) * total + DISTILLATION_SHARE * imitation
         torch.autograd.backward(total)
         return total.detach()
@@ -57,7 +57,7 @@ def retrain(
         step=step,
         config=config,
         checkpoints=checkpoints,
-        measure_health=lambda _: score(module, task.validation),
+        measure_health=lambda _: task.score(module, task.validation),
         watcher=watcher or Watcher(),
     )
     with evaluation_mode(teacher) if teacher is not None else nullcontext():

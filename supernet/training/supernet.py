@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from supernet.tasks.task import labelled
 from supernet.tasks.task import loss as task_loss
-from supernet.tasks.task import score
 from supernet.training.distillation import soft_cross_entropy
 from supernet.training.loop import HealthPoint, Loop, LoopConfig, Watcher, batch_of, derive_seed
 from supernet.training.precision import computing_in, faster_precision
@@ -42,7 +42,7 @@ def train_supernet(
     checkpoints: Checkpoints | None = None,
     watcher: Watcher | None = None,
 ) -> list[HealthPoint]:
-    """Train in place; return validation errors of the smallest, a random and the largest subnet over time.
+    """Train in place; return the main validation metric of the smallest, a random and the largest subnet over time.
 
     Goes on from the newest checkpoint, and leaves the weights in training mode.  Raises what `Loop.run`
     raises.
@@ -57,7 +57,8 @@ def train_supernet(
         torch.autograd.backward(total)
         reported = total.detach()
         for architecture in others:
-            imitation = soft_cross_entropy(weights.borrow(architecture)(inputs).float(), logits)
+            imitated, _ = labelled(weights.borrow(architecture)(inputs).float(), targets)
+            imitation = soft_cross_entropy(imitated, labelled(logits, targets)[0])
             torch.autograd.backward(imitation)
             reported = reported + imitation.detach()
         return reported / (1 + len(others))
@@ -69,7 +70,7 @@ def train_supernet(
             "random": weights.space.sample(rng),
             "largest": weights.space.largest(),
         }
-        return {name: score_inherited(weights, a, task, config)["error"] for name, a in subnets.items()}
+        return {name: score_inherited(weights, a, task, config)[task.main_metric] for name, a in subnets.items()}
 
     loop = Loop(
         model=weights,
@@ -103,4 +104,4 @@ def score_inherited(
     module = weights.borrow(architecture)
     if keeps_statistics(module):
         recalibrate(module, (batch_of(task, step, config)[0] for step in range(RECALIBRATION_BATCHES)))
-    return score(module, task.validation)
+    return task.score(module, task.validation)

@@ -6,14 +6,14 @@ The wanted outputs come from modules built by hand and filled with weights slice
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from search_spaces import Architecture, Ordinal, SearchSpace
-from supernet import Centred, Packed, SharedWeights
+from supernet import Centred, Leading, Packed, SharedWeights
 from supernet.errors import LayoutError
 from tests.supernet.toys import gradients, inputs, of_width, randomise, space_of, width_space
 
@@ -271,3 +271,28 @@ def test_bit_equality_over_random_architectures_of_a_packed_and_centred_model() 
     weights, rng, x = randomise(SharedWeights(build, space, layouts=layouts)), random.Random(0), inputs(2, 3, 11)
     for architecture in (space.sample(rng) for _ in range(20)):
         assert torch.equal(weights.borrow(architecture)(x)[0], weights.extract(architecture)(x)[0])
+
+
+class TestDeclaredBesideTheLayer:
+    """A layer of our own says itself how its parameters are sliced."""
+
+    class Kernel(nn.Conv1d):
+        parameter_layouts: ClassVar = {"weight": Centred()}
+
+    SPACE = SearchSpace({"kernel": Ordinal(1, 3, 5)})
+
+    def build(self, architecture: Architecture) -> nn.Module:
+        kernel = int(architecture["kernel"])
+        return self.Kernel(1, 1, kernel, padding=kernel // 2, bias=False)
+
+    def test_its_layout_applies(self) -> None:
+        shared = SharedWeights(self.build, self.SPACE)
+        with torch.no_grad():
+            shared.weight.copy_(torch.arange(5.0).reshape(1, 1, 5))
+        assert shared.borrow(Architecture({"kernel": 3})).weight.flatten().tolist() == [1, 2, 3]
+
+    def test_a_pattern_given_to_the_weights_wins(self) -> None:
+        shared = SharedWeights(self.build, self.SPACE, layouts={"weight": Leading()})
+        with torch.no_grad():
+            shared.weight.copy_(torch.arange(5.0).reshape(1, 1, 5))
+        assert shared.borrow(Architecture({"kernel": 3})).weight.flatten().tolist() == [0, 1, 2]

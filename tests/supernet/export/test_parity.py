@@ -72,7 +72,17 @@ def test_other_shapes_fail(actual: np.ndarray) -> None:
         check_parity(EXPECTED, actual, "file")
 
 
-@pytest.mark.parametrize("shape", [(0, 3), (3, 1), (3,), (2, 3, 4)])
+@pytest.mark.parametrize("shape", [(0, 3), (3, 1), (3,), (2, 3, 1)])
 def test_what_are_no_logits_fail(shape: tuple[int, ...]) -> None:
     with pytest.raises(ParityError, match="needs logits of shape"):
         check_parity(np.zeros(shape), np.zeros(shape), "file")
+
+
+def test_a_decision_at_any_position_counts() -> None:
+    expected = np.zeros((2, 3, 4), dtype=np.float32)
+    expected[..., 1] = 1
+    assert check_parity(expected, expected.copy(), "same").samples == 2
+    changed = expected.copy()
+    changed[1, 2, 3] = 2
+    with pytest.raises(ParityError, match="changes 1 of 6 decisions"):
+        check_parity(expected, changed, "changed")

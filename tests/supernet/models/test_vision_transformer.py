@@ -12,10 +12,10 @@ from torch import Tensor
 from search_spaces import Architecture, load_space
 from supernet import load_task
 from supernet.compression import compressed
-from supernet.errors import UnknownName
+from supernet.errors import IncompatibleTask, UnknownName
 from supernet.mixers import reference
 from supernet.mixers.windowed import WindowedAttention
-from supernet.models.registry import family_names, load_builder
+from supernet.models.registry import load_builder
 from supernet.models.vision_transformer import VisionTransformer, VisionTransformerConfig, builder
 from supernet.tasks.task import Split
 from tests.supernet.toys import inputs
@@ -115,13 +115,6 @@ def test_an_unknown_mixer_is_refused() -> None:
 
 
 class TestRegistry:
-    def test_every_family_builds_for_a_task(self) -> None:
-        task = load_task("digits")
-        for family in family_names():
-            space = load_space(family)
-            module = load_builder(family, task)(space.smallest())
-            assert module(task.example(2)).shape == (2, task.classes)
-
     def test_an_unknown_family_lists_those_that_exist(self) -> None:
         with pytest.raises(UnknownName, match=r"no model family 'resnet'.*vision_transformer"):
             load_builder("resnet", load_task("digits"))
@@ -129,5 +122,5 @@ class TestRegistry:
     def test_images_that_are_not_square_are_refused(self) -> None:
         task = load_task("digits")
         wide = replace(task, train=Split(torch.zeros(1, 1, 8, 6), torch.zeros(1)))
-        with pytest.raises(UnknownName, match=r"square images.* shape \(1, 8, 6\)"):
+        with pytest.raises(IncompatibleTask, match=r"square images.* shape \(1, 8, 6\)"):
             load_builder("vision_transformer", wide)

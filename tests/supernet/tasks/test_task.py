@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from supernet.tasks.task import Split, Task, loss, predict, score, score_logits
+from supernet.tasks import task as tasks
+from supernet.tasks.task import UNLABELLED, Split, Task, labelled, loss, predict, score_logits
 
 
 def task() -> Task:
@@ -35,14 +36,38 @@ def test_scores_are_fractions_and_ties_go_to_the_first_class() -> None:
     assert set(scores) == set(task().metrics)
 
 
-def test_predictions_do_not_depend_on_the_batch_and_keep_every_mode() -> None:
+def test_positions_without_a_target_do_not_count() -> None:
+    logits = torch.tensor([[[1.0, 0.0], [0.0, 2.0], [5.0, 0.0]], [[0.0, 1.0], [3.0, 0.0], [0.0, 4.0]]])
+    targets = torch.tensor([[0, UNLABELLED, 1], [UNLABELLED, 0, UNLABELLED]])
+    kept = logits[[0, 0, 1], [0, 2, 1]], torch.tensor([0, 1, 0])
+    for found, expected in zip(labelled(logits, targets), kept, strict=True):
+        assert torch.equal(found, expected)
+    assert score_logits(logits, targets) == score_logits(*kept)
+    assert score_logits(logits, targets)["error"] == pytest.approx(1 / 3)
+    assert float(loss(logits, targets)) == pytest.approx(float(loss(*kept)))
+
+
+def test_a_network_reads_prepared_inputs_and_the_checksum_those_that_are_kept() -> None:
+    kept = torch.arange(6, dtype=torch.uint8).reshape(3, 2)
+    split = Split(kept, torch.arange(3), prepare=lambda rows: rows.float() / 2)
+    inputs, targets = split.read(torch.tensor([2, 0]))
+    assert inputs.tolist() == [[2.0, 2.5], [0.0, 0.5]]
+    assert targets.tolist() == [2, 0]
+    assert torch.equal(predict(nn.Identity(), split), kept.float() / 2)
+    stored = replace(task(), train=split)
+    assert torch.equal(stored.example(1), torch.tensor([[0.0, 0.5]]))
+    assert stored.checksum() == replace(task(), train=Split(kept, torch.arange(3))).checksum()
+
+
+def test_predictions_do_not_depend_on_the_batch_and_keep_every_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     frozen = nn.Dropout(0.5).eval()
     module = nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.5), frozen)
     modes = [child.training for child in module.modules()]
     inputs = task().train.inputs
     expected = module[0](inputs).detach()
-    for batch in (1, 2, 5, 512):
-        actual = predict(module, inputs, batch)
+    for values in (1, 4, 10, 1024):
+        monkeypatch.setattr(tasks, "VALUES_AT_ONCE", values)
+        actual = predict(module, inputs)
         torch.testing.assert_close(actual, expected)
         assert not actual.requires_grad
     assert [child.training for child in module.modules()] == modes
@@ -73,7 +98,7 @@ def test_a_table_made_while_predicting_may_be_used_in_training() -> None:
             return self.leave(x) * self.table
 
     module = Caching()
-    score(module, task().validation)
+    task().score(module, task().validation)
     module(task().train.inputs).sum().backward()
     assert module.leave.weight.grad is not None
 

@@ -9,7 +9,6 @@ import torch
 
 from supernet import SharedWeights
 from supernet.errors import TrainingError
-from supernet.tasks.task import score
 from supernet.training.loop import LoopConfig
 from supernet.training.precision import LEAST_GAIN, PRECISIONS, Precision, computing_in, faster_precision
 from supernet.training.retrain import retrain
@@ -80,7 +79,7 @@ def test_a_supernet_learns_in_bf16_what_it_learns_in_fp32() -> None:
 
 def test_a_single_network_learns_in_bf16_beside_a_teacher() -> None:
     task, module = small_task(), small_net()
-    before = score(module, task.validation)["loss"]
+    before = task.score(module, task.validation)["loss"]
     config = LoopConfig(steps=60, batch=20, learning_rate=0.02, precision="bf16", health_every=60)
     points = retrain(module, task, config, teacher=small_net(seed=1))
     assert points[-1].values["loss"] < before

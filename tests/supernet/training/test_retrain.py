@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from supernet.tasks.task import loss as task_loss
-from supernet.tasks.task import score
 from supernet.training.checkpoint import Checkpoints
 from supernet.training.distillation import soft_cross_entropy
 from supernet.training.loop import LoopConfig, Stopped, Watcher, batch_of, derive_seed
@@ -82,8 +81,8 @@ def test_the_curve_holds_validation_metrics() -> None:
     module = small_net()
     curve = retrain(module, small_task(), CONFIG)
     assert [point.step for point in curve] == [5, 10]
-    assert curve[-1].values == score(module, small_task().validation)
-    assert curve[-1].values != score(module, small_task().test)
+    assert curve[-1].values == small_task().score(module, small_task().validation)
+    assert curve[-1].values != small_task().score(module, small_task().test)
 
 
 def test_half_of_the_loss_is_the_teachers() -> None:
@@ -136,7 +135,7 @@ def test_a_table_that_the_module_keeps_survives_the_health_check() -> None:
             return self.leave(x) * self.table
 
     module = Caching()
-    score(module, small_task().validation)
+    small_task().score(module, small_task().validation)
     retrain(module, small_task(), CONFIG)
 
 

@@ -14,7 +14,6 @@ from torch import nn
 from supernet import SharedWeights
 from supernet.errors import CheckpointError, NonFiniteLoss
 from supernet.tasks.task import loss as task_loss
-from supernet.tasks.task import score
 from supernet.training.checkpoint import Checkpoints
 from supernet.training.distillation import soft_cross_entropy
 from supernet.training.loop import LoopConfig, Stopped, Watcher, batch_of, derive_seed
@@ -213,7 +212,7 @@ def test_an_inherited_score_recalibrates_running_statistics() -> None:
     module = shared.extract(architecture)
     recalibrate(module, [batch_of(task, step, CONFIG)[0] for step in range(RECALIBRATION_BATCHES)])
     scores = score_inherited(shared, architecture, task, CONFIG)
-    assert scores == score(module, task.validation)
-    assert scores != score(shared.extract(architecture), task.validation)
+    assert scores == task.score(module, task.validation)
+    assert scores != task.score(shared.extract(architecture), task.validation)
     assert score_inherited(shared, SPACE.smallest(), task, CONFIG) != scores
     assert score_inherited(shared, architecture, task, CONFIG) == scores
