@@ -70,6 +70,7 @@ def one(example: StudySpec, seed: int, home: Home) -> dict[str, Any]:
     knee = front.knee
     assert knee is not None
     exported = knee.later["exported"]
+    checked = stages[3].detail["predictions"]["latency_ms"]
     return {
         "seed": seed,
         "spec": spec.digest,
@@ -86,7 +87,7 @@ def one(example: StudySpec, seed: int, home: Home) -> dict[str, Any]:
         "seconds": round(
             sum((s.finished_at - s.started_at).total_seconds() for s in stages if s.finished_at and s.started_at)
         ),
-        "interval": [stages[3].detail["inside_interval"], stages[3].detail["checked_predictions"]],
+        "interval": [checked["inside_interval"], checked["checked_predictions"]],
         "device": this_device().describe(),
         "versions": {name: version(name) for name in ("torch", "onnxruntime", "onnxscript")},
         "python": platform.python_version(),

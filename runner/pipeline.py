@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from runner.errors import Conflict, Interrupted, Unreachable, exit_code
 from runner.progress import Reporter, Stop, never
 from runner.stages import confirm, export, profile, retrain, search, train
 from runner.store.errors import AmbiguousId, StoreUnavailable, StudyNotFound
-from runner.study import LATENCY, StudySpec, recorded_spec
+from runner.study import StudySpec, recorded_spec
 from runner.timing import StudyTimer, register_this_device
 from runner.validation import plan
 from runner.work import StudyWork
@@ -59,7 +59,7 @@ def submit(spec: StudySpec, repository: Repository, home: Home, reporter: Report
             )
         return known
     planned = plan(spec)
-    device_id = register_this_device(repository) if planned.times else None
+    device_id = register_this_device(repository) if planned.latencies else None
     if device_id is not None:
         _check_latency_bound(planned, repository, home, device_id, reporter)
     return repository.create_study(
@@ -108,7 +108,7 @@ def open_work(
     """The objects that stages work with, for a recorded study."""
     planned = plan(recorded_spec(study.spec, study.name))
     work = StudyWork(plan=planned, study=study, repository=repository, home=home, reporter=reporter, stop=stop)
-    if planned.times:
+    if planned.latencies:
         _ = work.timer  # refuses another device now, not after minutes of training
     return work
 
@@ -174,25 +174,27 @@ def _move(
 
 def _check_latency_bound(planned: Plan, repository: Repository, home: Home, device_id: str, reporter: Reporter) -> None:
     """Time the ends of the space: if the bounds lie beyond them, no training will help."""
-    low, high = planned.bounds.get(LATENCY, (None, None))
-    objective = planned.spec.latency
-    if objective is None or (low is None and high is None):
+    bounded = [metric for metric in planned.latencies if planned.bounds.get(metric, (None, None)) != (None, None)]
+    if not bounded:
         return
-    reporter.note(f"timing the smallest and the largest architecture against the bounds of {LATENCY}")
-    timer = StudyTimer(repository, home, objective, device_id)
+    reporter.note(f"timing the smallest and the largest architecture against the bounds of {', '.join(bounded)}")
+    timer = StudyTimer(repository, home, planned.spec.latencies, device_id)
+    ends = [build_real(planned.build, architecture, planned.spec.seed) for architecture in _ends(planned.space)]
     try:
-        times = [
-            timer.time_module(
-                build_real(planned.build, architecture, planned.spec.seed), planned.task.example(2)
-            ).p50_ms
-            for architecture in _ends(planned.space)
-        ]
+        for metric in bounded:
+            times = [timer.time_workload(metric, planned.workload(module, metric)).p50_ms for module in ends]
+            _check_reached(planned, metric, times)
     finally:
         timer.close()
+
+
+def _check_reached(planned: Plan, metric: str, times: Sequence[float]) -> None:
+    low, high = planned.bounds[metric]
+    objective = planned.spec.latencies[metric]
     fastest, slowest = min(times), max(times)
     if (high is not None and fastest > high) or (low is not None and slowest < low):
         raise Unreachable(
-            f"objectives.{LATENCY}: the bounds cannot be met; on this machine the space reaches from {fastest:.4f} ms "
+            f"objectives.{metric}: the bounds cannot be met; on this machine the space reaches from {fastest:.4f} ms "
             f"(its smallest architecture) to {slowest:.4f} ms (its largest; batch {objective.batch}, "
             f"{objective.threads} threads). Change the bounds or the space's choices."
         )

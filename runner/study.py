@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from runner.errors import NotFound, SpecError
+from supernet.models.family import CONTEXT_TOKENS, LATENCY
 
 MAX_FILE_BYTES = 1_000_000
 MAX_WORKERS = 4096
@@ -23,8 +24,6 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 # What an objective may be besides a task's own metrics: computed from structure, or measured on the device.
 COMPUTED = ("parameters", "macs", "model_bytes", "peak_activation_bytes")
-LATENCY = "latency_ms"
-
 Goal = Literal["minimize", "maximize"]
 _MAXIMIZED = ("accuracy",)  # every other metric that a task or a device gives is better when smaller
 
@@ -64,18 +63,38 @@ class ObjectiveSpec(_Part):
     device: Literal["this-machine"] = "this-machine"
     batch: Count = 1
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    tokens: Count = CONTEXT_TOKENS  # of context, for metrics that grow with it
+
+
+Weight = Annotated[float, Field(gt=0, le=1000)]
+
+
+def _by_text(given: object) -> object:
+    """Values of choices as they are written in the file: JSON, which records them, has no other keys than text."""
+    if not isinstance(given, Mapping):
+        return given
+    return {str(key).lower() if isinstance(key, bool) else str(key): weight for key, weight in given.items()}
 
 
 class TrainSpec(_Part):
-    """How the supernet is trained."""
+    """How the supernet is trained.  What the names in it stand for is `runner.recipes`' business."""
 
     steps: Count = 1500
-    batch: Count = 128
-    recipe: Literal["sandwich"] = "sandwich"
+    batch: Count = 128  # of one step, however it is divided
+    recipe: Literal["sandwich", "multi", "all"] = "sandwich"
     random_subnets: Annotated[int, Field(ge=0, le=16)] = 2
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 4e-3
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.05
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.1  # share of the steps
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 where this machine is measured to gain from it
+    distillation: Literal["inplace", "labels"] | None = None  # None: what suits the recipe
+    teacher: Annotated[str, Field(pattern=NAME)] | None = None  # a name under which the operator registered a model
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    accumulate: Annotated[int, Field(ge=1, le=1024)] = 1  # parts of a batch that are computed one after another
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None  # decay of averaged weights
+    widen: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)  # choices in their opening order
+    # By choice (its last part or a pattern), then by value: how much oftener than the others it is drawn at random.
+    sampling: dict[str, Annotated[dict[str, Weight], BeforeValidator(_by_text)]] = Field(default_factory=dict)
 
 
 def _workers(given: object) -> object:
@@ -129,9 +148,9 @@ class StudySpec(_Part):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for name, objective in self.objectives.items():
-            if name != LATENCY and (objective.batch, objective.threads) != (1, 1):
+            if not is_latency(name) and (objective.batch, objective.threads) != (1, 1):
                 raise ValueError(
-                    f"objectives.{name}: batch and threads have a meaning for {LATENCY} only; leave them out"
+                    f"objectives.{name}: batch and threads have a meaning for latencies only; leave them out"
                 )
             low, high = objective.at_least, objective.at_most
             if low is not None and high is not None and low > high:
@@ -164,9 +183,19 @@ class StudySpec(_Part):
         }
 
     @property
-    def latency(self) -> ObjectiveSpec | None:
-        """The settings of the latency objective, if there is one."""
-        return self.objectives.get(LATENCY)
+    def latencies(self) -> dict[str, ObjectiveSpec]:
+        """The settings of the latency objectives."""
+        return {name: objective for name, objective in self.objectives.items() if is_latency(name)}
+
+
+def is_latency(metric: str) -> bool:
+    """Whether a metric is measured on a device, in milliseconds."""
+    return metric.endswith(LATENCY)
+
+
+def is_cost(metric: str) -> bool:
+    """Whether a metric is what an architecture costs, not how well it does its task."""
+    return is_latency(metric) or metric in COMPUTED or metric.endswith("_bytes")
 
 
 def goal_of(metric: str) -> Goal:

@@ -16,18 +16,19 @@ from predictors.latency.benchmark import LatencyBenchmark, LatencySettings
 from predictors.latency.device import this_device
 from predictors.latency.reference import write_reference
 from runner.store.records import NewMeasurement
-from runner.study import LATENCY
 from supernet.export.onnx import export_onnx
 from supernet.export.runtime import runtime_version
+from supernet.models.family import LATENCY
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from collections.abc import Mapping
 
     from predictors.latency.benchmark import LatencyMeasurement
     from runner.settings import Home
     from runner.store.repository import Repository
     from runner.study import ObjectiveSpec
     from search_spaces import Architecture
+    from supernet.models.family import Workload
 
 THIS_MACHINE = "this-machine"
 
@@ -40,19 +41,25 @@ def register_this_device(repository: Repository) -> str:
 
 
 class StudyTimer:
-    """Times architectures under one objective's settings; close it to end its process.
+    """Times architectures under the settings of each latency objective; close it to end its process.
 
     Raises `DeviceChanged` where the study was begun on a machine whose latencies are not comparable.
     """
 
-    def __init__(self, repository: Repository, home: Home, objective: ObjectiveSpec, device_id: str) -> None:
+    def __init__(
+        self, repository: Repository, home: Home, objectives: Mapping[str, ObjectiveSpec], device_id: str
+    ) -> None:
         if (here := this_device().fingerprint) != device_id:
             raise DeviceChanged(
                 f"this study's latencies belong to device {device_id}, and this machine is {here}: run it there, or "
                 "start a study of another name here. One front never mixes devices."
             )
         self.device_id = device_id
-        self.settings = LatencySettings(batch=objective.batch, threads=objective.threads)
+        self.settings = {
+            metric: LatencySettings(batch=objective.batch, threads=objective.threads)
+            for metric, objective in objectives.items()
+        }
+        self._tokens = {metric: objective.tokens for metric, objective in objectives.items() if metric != LATENCY}
         self._repository = repository
         self._reference = home.device(device_id) / "reference.onnx"
 
@@ -61,18 +68,25 @@ class StudyTimer:
         if "_benchmark" in vars(self):
             self._benchmark.close()
 
-    def time_module(self, module: nn.Module, example: Tensor) -> LatencyMeasurement:
-        """Export `module` and time the file; nothing is recorded."""
+    def time_workload(self, metric: str, workload: Workload) -> LatencyMeasurement:
+        """Export what a latency metric is about and time the file; nothing is recorded."""
         with tempfile.TemporaryDirectory(prefix="supernaut-") as folder:
             path = Path(folder) / "candidate.onnx"
-            export_onnx(module, example, path)
-            return self.time_file(path)
+            export_onnx(workload.module, workload.inputs, path)
+            return self.time_file(metric, path)
 
-    def time_file(self, path: Path) -> LatencyMeasurement:
+    def time_file(self, metric: str, path: Path) -> LatencyMeasurement:
         """Time an exported file; nothing is recorded."""
-        return self._benchmark.measure(path)
+        return self._benchmark.measure(path, self.settings[metric])
 
-    def record(self, study_id: str, architecture: Architecture, fidelity: str, measured: LatencyMeasurement) -> None:
+    def describe(self, metric: str) -> dict[str, int | str]:
+        """Under which settings a metric holds, for the record."""
+        tokens = {"tokens": self._tokens[metric]} if metric in self._tokens else {}
+        return {**self.settings[metric].describe(), **tokens}
+
+    def record(
+        self, study_id: str, architecture: Architecture, fidelity: str, metric: str, measured: LatencyMeasurement
+    ) -> None:
         """Keep the full measurement; the value that a front shows is recorded with its evaluation."""
         self._repository.record_measurement(
             study_id,
@@ -80,8 +94,8 @@ class StudyTimer:
                 digest=architecture.digest,
                 device_id=self.device_id,
                 runtime=runtime_version(),
-                metric=LATENCY,
-                settings={**self.settings.describe(), "fidelity": fidelity},
+                metric=metric,
+                settings={**self.describe(metric), "fidelity": fidelity},
                 p10=measured.p10_ms,
                 p50=measured.p50_ms,
                 p90=measured.p90_ms,
@@ -97,7 +111,7 @@ class StudyTimer:
             self._reference.parent.mkdir(parents=True, exist_ok=True)
             write_reference(self._reference)
         known = self._repository.device(self.device_id).reference_ms
-        benchmark = LatencyBenchmark(self._reference, self.settings, known)
+        benchmark = LatencyBenchmark(self._reference, LatencySettings(), known)
         if known is None:
             benchmark.reference_ms = self._repository.set_reference_ms(
                 self.device_id, benchmark.calibrate()

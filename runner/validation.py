@@ -14,12 +14,13 @@ from predictors.costs import cost, model_size
 from predictors.design import spread
 from runner.errors import SpecError, Unreachable
 from runner.search.registry import algorithm_names
-from runner.study import COMPUTED, LATENCY, StudySpec
+from runner.study import COMPUTED, StudySpec
 from search_spaces import SpaceError, load_space
 from search_spaces.compression import FULL_PRECISION
 from supernet.errors import IncompatibleTask, UnknownName
 from supernet.export.kernels import missing_kernel
 from supernet.export.runtime import runtime_version
+from supernet.models.family import CONTEXT_TOKENS, LATENCY
 from supernet.models.registry import load_builder, load_family
 from supernet.shared_weights import SharedWeights
 from supernet.skeleton import build_outline
@@ -28,11 +29,11 @@ from supernet.tasks.registry import load_task
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from runner.search.problem import Bound, Goal
     from search_spaces import Architecture, SearchSpace
-    from supernet.models.family import ModelFamily
+    from supernet.models.family import ModelFamily, Workload
     from supernet.skeleton import Build
     from supernet.tasks.task import Task
 
@@ -67,12 +68,16 @@ class Plan:
     @property
     def computed(self) -> tuple[str, ...]:
         """The objectives that follow from structure."""
-        return tuple(name for name in self.goals if name in COMPUTED)
+        return tuple(name for name in self.goals if name in COMPUTED or name in self.family.costs)
 
     @property
-    def times(self) -> bool:
-        """Whether latency is an objective."""
-        return LATENCY in self.goals
+    def latencies(self) -> tuple[str, ...]:
+        """The objectives that are timed on the device."""
+        return tuple(name for name in self.goals if name in self.family.latencies)
+
+    def workload(self, module: nn.Module, metric: str) -> Workload:
+        """What a latency objective times of a module."""
+        return self.family.latencies[metric](module, self.task.example(2), self.spec.objectives[metric].tokens)
 
 
 def plan(spec: StudySpec) -> Plan:
@@ -81,7 +86,7 @@ def plan(spec: StudySpec) -> Plan:
     Raises `SpecError` or `Unreachable`, naming the field and what is possible.
     """
     made = resolve(spec)
-    _check_goals(spec, made.task)
+    _check_goals(made)
     _check_algorithm(spec)
     _check_builds(made)
     _check_kernels(made)
@@ -108,21 +113,35 @@ def resolve(spec: StudySpec) -> Plan:
 
 def computed_costs(architecture: Architecture, planned: Plan) -> dict[str, float]:
     """Every computed cost of an architecture, from a module without trained weights."""
-    size = model_size(build_outline(planned.build, architecture, planned.spec.seed))
+    outline = build_outline(planned.build, architecture, planned.spec.seed)
+    size = model_size(outline)
     costs = {"parameters": float(size.parameters), "model_bytes": float(size.model_bytes)}
+    for name in planned.computed:
+        if name in planned.family.costs:
+            costs[name] = planned.family.costs[name](outline, planned.spec.objectives[name].tokens)
     if set(planned.computed) - set(costs):
         full = cost(planned.build(architecture), planned.task.example(1))
         costs |= {"macs": float(full.macs), "peak_activation_bytes": float(full.peak_activation_bytes)}
     return costs
 
 
-def _check_goals(spec: StudySpec, task: Task) -> None:
-    natural: dict[str, Goal] = {**dict.fromkeys(COMPUTED, "minimize"), LATENCY: "minimize", **task.metrics}
+def _check_goals(planned: Plan) -> None:
+    spec, family = planned.spec, planned.family
+    own = [name for name in (*family.latencies, *family.costs) if name != LATENCY]
+    natural: dict[str, Goal] = {
+        **planned.task.metrics,
+        **dict.fromkeys((*COMPUTED, *family.latencies, *family.costs), "minimize"),
+    }
     for name, goal in spec.goals.items():
         if name not in natural:
             raise SpecError(f"objectives.{name}: unknown metric; allowed: {', '.join(natural)}.")
         if goal != natural[name]:
             raise SpecError(f"objectives.{name}.goal: {name} is better when {natural[name]}d, not {goal}d.")
+        if name not in own and spec.objectives[name].tokens != CONTEXT_TOKENS:
+            raise SpecError(
+                f"objectives.{name}.tokens: {name} does not depend on a number of tokens; leave it out"
+                f"{f' (it has a meaning for {chr(44).join(own)})' if own else ''}."
+            )
 
 
 def _check_algorithm(spec: StudySpec) -> None:

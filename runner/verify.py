@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from predictors.latency.benchmark import LatencyBenchmark, LatencySettings
 from predictors.latency.device import this_device
-from runner.study import LATENCY
+from supernet.models.family import LATENCY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,8 @@ def verify_latency(folder: Path, manifest: Mapping[str, Any], home: Home) -> str
         return f"promised {promised['value']:.4f} ms; not compared, {reference} is missing (it is made by a study)"
     if promised["device"] != here:
         return f"promised {promised['value']:.4f} ms on device {promised['device']}; this is {here}, not compared"
-    settings = LatencySettings(**manifest["device"]["latency_settings"])
+    measured_under = manifest["device"]["latency_settings"][LATENCY]
+    settings = LatencySettings(batch=measured_under["batch"], threads=measured_under["threads"])
     with LatencyBenchmark(reference, settings, manifest["device"]["reference_ms"]) as benchmark:
         measured = [benchmark.measure(folder / "model.onnx").p50_ms for _ in range(REPEATS)]
     now = statistics.median(measured)

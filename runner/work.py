@@ -12,7 +12,7 @@ import socket
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -28,7 +28,6 @@ from runner.scoring import Scorer, ScorerFactory, arrays_of
 from runner.store.errors import StoreUnavailable
 from runner.store.patience import patiently
 from runner.store.records import NewEvaluation, ValueRecord
-from runner.study import LATENCY, StudySpec
 from runner.timing import StudyTimer
 from supernet.training.checkpoint import Checkpoints
 from supernet.training.loop import HealthPoint, Watcher
@@ -36,13 +35,12 @@ from supernet.training.loop import HealthPoint, Watcher
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import nn
-
     from predictors.latency.benchmark import LatencyMeasurement
     from runner.search.engine import Executor
     from runner.settings import Home
     from runner.store.records import EvaluationRecord, Provenance, StudyRecord
     from runner.store.repository import Repository
+    from runner.study import StudySpec
     from runner.validation import Plan
     from search_spaces import Architecture
     from supernet.shared_weights import SharedWeights
@@ -87,10 +85,9 @@ class StudyWork:
     @cached_property
     def timer(self) -> StudyTimer:
         """Times architectures; only where latency is an objective."""
-        objective, device_id = self.spec.latency, self.study.device_id
-        assert objective is not None
+        device_id = self.study.device_id
         assert device_id is not None
-        return StudyTimer(self.repository, self.home, objective, device_id)
+        return StudyTimer(self.repository, self.home, self.spec.latencies, device_id)
 
     @cached_property
     def executor(self) -> Executor:
@@ -174,19 +171,20 @@ class StudyWork:
         """The front as the record stands now."""
         return compute_front(self.evaluations(), self.plan.goals, self.plan.bounds)
 
-    def time(self, module: nn.Module) -> LatencyMeasurement:
-        """Export a module and time the file on this device; nothing is recorded."""
-        return self.timer.time_module(module, self.plan.task.example(2))
+    def time(self, evaluation_id: int, architecture: Architecture, metrics: Iterable[str]) -> None:
+        """Time an architecture with shared weights on this device; each latency is recorded as soon as it is known."""
+        module = self.weights.extract(architecture)
+        for metric in metrics:
+            measured = self.timer.time_workload(metric, self.plan.workload(module, metric))
+            value = latency_value(metric, measured, "inherited", self.timer.device_id)
+            self.commit(lambda value=value: self.repository.add_value(evaluation_id, value))  # type: ignore[misc]
+            self.keep_measurement(architecture, INHERITED, metric, measured)
 
-    def keep_latency(self, evaluation_id: int, architecture: Architecture, measured: LatencyMeasurement) -> None:
-        """Add a measured latency to the row of an architecture with shared weights, then its percentiles."""
-        value = latency_value(measured, "inherited", self.timer.device_id)
-        self.commit(lambda: self.repository.add_value(evaluation_id, value))
-        self.keep_measurement(architecture, INHERITED, measured)
-
-    def keep_measurement(self, architecture: Architecture, fidelity: str, measured: LatencyMeasurement) -> None:
+    def keep_measurement(
+        self, architecture: Architecture, fidelity: str, metric: str, measured: LatencyMeasurement
+    ) -> None:
         """Record all percentiles of a latency, after its value was committed: the value is what a front shows."""
-        self.commit(lambda: self.timer.record(self.study.id, architecture, fidelity, measured))
+        self.commit(lambda: self.timer.record(self.study.id, architecture, fidelity, metric, measured))
 
     def record(
         self,
@@ -221,10 +219,10 @@ class StudyWork:
         return self.folder.joinpath(*parts)
 
 
-def latency_value(measured: LatencyMeasurement, provenance: Provenance, device_id: str) -> ValueRecord:
+def latency_value(metric: str, measured: LatencyMeasurement, provenance: Provenance, device_id: str) -> ValueRecord:
     """A measured latency as a value: the median with its 90 % interval."""
     return ValueRecord(
-        metric=LATENCY,
+        metric=metric,
         value=measured.p50_ms,
         lower=measured.lower_ms,
         upper=measured.upper_ms,

@@ -97,11 +97,11 @@ class LatencyBenchmark:
         self.reference_ms = statistics.median([*first, *second]) / 1e6
         return self.reference_ms
 
-    def measure(self, path: Path) -> LatencyMeasurement:
-        """The latency of the ONNX file at `path`."""
+    def measure(self, path: Path, settings: LatencySettings | None = None) -> LatencyMeasurement:
+        """The latency of the ONNX file at `path`, under other settings than usual if some are given."""
         if self.reference_ms is None:
             raise TimingError("the reference has no long-run median yet; call calibrate() first.")
-        candidate, reference = self._time(path, MEASURE_SECONDS, self._settings)
+        candidate, reference = self._time(path, MEASURE_SECONDS, settings or self._settings)
         return summarize(candidate, reference, self.reference_ms)
 
     def _time(self, path: Path, seconds: float, settings: LatencySettings) -> tuple[list[int], list[int]]:

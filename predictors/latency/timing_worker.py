@@ -68,7 +68,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 def _call(path: str, settings: dict[str, int]) -> Callable[[], object]:
     session = Session(Path(path), threads=settings["threads"])
-    return partial(session.run, session.example(settings["batch"]))
+    return partial(session.run, *session.example(settings["batch"]))
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from runner.dashboard.words import decimals_for, direction, number, plural
 from runner.errors import SpecError
-from runner.study import COMPUTED, LATENCY, goal_of
+from runner.study import goal_of, is_cost, is_latency
 
 if TYPE_CHECKING:
     from runner.front import Front, Point
@@ -173,7 +173,7 @@ def _interval(value: ValueRecord | None) -> tuple[float, float] | None:
 
 def _axes(goals: list[str], x: str | None, y: str | None) -> tuple[str, str]:
     """Upwards what the task scores; to the right a cost, latency before any other."""
-    costs = [metric for metric in (LATENCY, *COMPUTED) if metric in goals]
+    costs = sorted(filter(is_cost, goals), key=lambda metric: not is_latency(metric))
     scores = [metric for metric in goals if metric not in costs]
     if y is None:
         y = next(metric for metric in (*scores, *reversed(costs), *goals) if metric != x or len(goals) == 1)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from predictors.ranking import rank_agreement
 from runner.errors import StudyFailed
-from runner.study import LATENCY
 
 if TYPE_CHECKING:
     from runner.front import Point
@@ -19,12 +18,11 @@ if TYPE_CHECKING:
 
 def run(work: StudyWork) -> dict[str, Any]:
     """Measure until the front holds measured points only; say how good the predictions were."""
-    if work.plan.times:
+    if work.plan.latencies:
         while waiting := _waiting(work):
             work.pause_if_asked()
             point = waiting[0]
-            measured = work.time(work.weights.extract(point.architecture))
-            work.keep_latency(point.evaluation_id, point.architecture, measured)
+            work.time(point.evaluation_id, point.architecture, _predicted(work, point))
             front = work.front().points
             work.reporter.progress(len(front) - len(_waiting(work)), len(front), point.architecture.digest)
     if not work.front().points:
@@ -32,20 +30,21 @@ def run(work: StudyWork) -> dict[str, Any]:
             "with measured latencies nothing keeps the bounds any more, although the predictions promised it; loosen "
             "them, widen the space, or raise search.evaluations, under a new study name."
         )
-    checked = predictions_against_measurements(work)
-    if checked["checked_predictions"]:
-        work.reporter.note(
-            f"{checked['inside_interval']} of {checked['checked_predictions']} measured latencies lay inside the 90 % "
-            f"interval that was predicted; mean error {checked['mean_absolute_error_ms']:.4f} ms"
-        )
-    return {"points": len(work.front().points), **checked}
+    checks = {metric: predictions_against_measurements(work, metric) for metric in work.plan.latencies}
+    for metric, checked in checks.items():
+        if checked["checked_predictions"]:
+            work.reporter.note(
+                f"{metric}: {checked['inside_interval']} of {checked['checked_predictions']} measured ones lay inside "
+                f"the 90 % interval that was predicted; mean error {checked['mean_absolute_error_ms']:.4f} ms"
+            )
+    return {"points": len(work.front().points), "predictions": checks}
 
 
-def predictions_against_measurements(work: StudyWork) -> dict[str, Any]:
+def predictions_against_measurements(work: StudyWork, metric: str) -> dict[str, Any]:
     """Over the latencies that were predicted first and measured later: coverage, error and rank correlation."""
     pairs = []
     for record in work.evaluations():
-        found = {value.provenance: value for value in record.values if value.metric == LATENCY}
+        found = {value.provenance: value for value in record.values if value.metric == metric}
         if "predicted" in found and "inherited" in found:
             pairs.append((found["predicted"], found["inherited"]))
     if not pairs:
@@ -61,4 +60,8 @@ def predictions_against_measurements(work: StudyWork) -> dict[str, Any]:
 
 
 def _waiting(work: StudyWork) -> list[Point]:
-    return [point for point in work.front().points if point.predicted([LATENCY])]
+    return [point for point in work.front().points if _predicted(work, point)]
+
+
+def _predicted(work: StudyWork, point: Point) -> list[str]:
+    return [metric for metric in work.plan.latencies if point.predicted([metric])]

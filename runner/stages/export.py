@@ -9,7 +9,7 @@ import hashlib
 import platform
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from supernet.export.card import Number
 from supernet.export.onnx import export_onnx, rounds_inputs
 from supernet.export.parity import check_parity
 from supernet.export.runtime import Session, runtime_version
+from supernet.models.family import LATENCY
 from supernet.tasks.task import predict
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def export_point(work: StudyWork, architecture: Architecture, folder: Path) -> P
         record = work.repository.find_evaluation(
             work.study.id, digest=architecture.digest, fidelity=EXPORTED, seed=work.spec.seed
         )
-        measured = work.timer.time_file(path) if work.plan.times and record is None else None
+        measured = _time(work, module, path) if record is None else {}
         values = record.values if record else _measure(work, module, path, measured)
         folder = write_bundle(
             folder,
@@ -82,8 +83,8 @@ def export_point(work: StudyWork, architecture: Architecture, folder: Path) -> P
             numbers=numbers(work, architecture, values),
         )
         work.record(architecture, EXPORTED, "export", values, started)
-        if measured is not None:
-            work.keep_measurement(architecture, EXPORTED, measured)
+        for metric, measurement in measured.items():
+            work.keep_measurement(architecture, EXPORTED, metric, measurement)
     content = (folder / "model.onnx").read_bytes()
     work.repository.record_artifact(
         work.study.id,
@@ -98,7 +99,7 @@ def export_point(work: StudyWork, architecture: Architecture, folder: Path) -> P
 
 
 def _measure(
-    work: StudyWork, module: nn.Module, path: Path, latency: LatencyMeasurement | None
+    work: StudyWork, module: nn.Module, path: Path, latencies: Mapping[str, LatencyMeasurement]
 ) -> tuple[ValueRecord, ...]:
     """Scores on validation and test in ONNX Runtime, checked against PyTorch, latency and size of the file."""
     session = Session(path)
@@ -108,9 +109,20 @@ def _measure(
             ValueRecord(metric=f"{prefix}{name}", value=value, provenance="exported")
             for name, value in _score(work, session, module, split, path).items()
         ]
-    if latency is not None:
-        values.append(latency_value(latency, "exported", work.timer.device_id))
+    values += [
+        latency_value(metric, measured, "exported", work.timer.device_id) for metric, measured in latencies.items()
+    ]
     return tuple(values)
+
+
+def _time(work: StudyWork, module: nn.Module, path: Path) -> dict[str, LatencyMeasurement]:
+    """The latencies of the exported file, and of what else of this module is timed."""
+    return {
+        metric: work.timer.time_file(metric, path)
+        if metric == LATENCY
+        else work.timer.time_workload(metric, work.plan.workload(module, metric))
+        for metric in work.plan.latencies
+    }
 
 
 def _score(work: StudyWork, session: Session, module: nn.Module, split: Split, path: Path) -> dict[str, float]:
@@ -166,10 +178,7 @@ def _device(work: StudyWork) -> dict[str, Any]:
     """The machine, and what its latencies are relative to: enough to repeat the measurement."""
     here = this_device()
     described: dict[str, Any] = {"id": here.fingerprint, **here.describe()}
-    if work.plan.times:
+    if work.plan.latencies:
         described["reference_ms"] = work.repository.device(here.fingerprint).reference_ms
-        described["latency_settings"] = {
-            "batch": work.timer.settings.batch,
-            "threads": work.timer.settings.threads,
-        }
+        described["latency_settings"] = {metric: work.timer.describe(metric) for metric in work.plan.latencies}
     return described

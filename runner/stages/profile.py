@@ -14,7 +14,6 @@ from runner.front import INHERITED
 from runner.search.listed import Listed
 from runner.search.problem import pose
 from runner.stages.evaluating import evaluate
-from runner.study import LATENCY
 from search_spaces import Architecture
 from supernet.training.loop import derive_seed
 
@@ -50,7 +49,7 @@ def run(work: StudyWork) -> dict[str, Any]:
     )
     if result.reason == "stopped":
         raise Interrupted(f"stopped after the scores of {len(result.evaluations)} of {len(sample)} architectures")
-    if work.plan.times:
+    if work.plan.latencies:
         _time(work)
     return {"architectures": len(sample)}
 
@@ -63,9 +62,9 @@ def profiled(work: StudyWork) -> list[EvaluationRecord]:
 def _time(work: StudyWork) -> None:
     rows = profiled(work)
     for done, row in enumerate(rows, start=1):
-        if LATENCY not in {value.metric for value in row.values}:
+        known = {value.metric for value in row.values}
+        missing = [metric for metric in work.plan.latencies if metric not in known]
+        if missing:
             work.pause_if_asked()
-            architecture = Architecture.from_json(row.architecture_json)
-            measured = work.time(work.weights.extract(architecture))
-            work.keep_latency(row.id, architecture, measured)
+            work.time(row.id, Architecture.from_json(row.architecture_json), missing)
         work.reporter.progress(done, len(rows), f"timed {row.digest}")

@@ -35,28 +35,34 @@ class Session:
         except Exception as error:  # onnxruntime raises a dozen unrelated types here
             raise ExportError(f"ONNX Runtime cannot open {path}: {error}") from error
         self._path = path
-        self._input = self._session.get_inputs()[0]
+        self._inputs = self._session.get_inputs()
 
-    def run(self, inputs: NDArray[Any]) -> NDArray[Any]:
-        """The first output for one batch of the first input.  Raises `ExportError` if the file refuses it."""
+    def run(self, *inputs: NDArray[Any]) -> NDArray[Any]:
+        """The first output for one batch of each input.  Raises `ExportError` if the file refuses it."""
         try:
-            output: NDArray[Any] = self._session.run(None, {self._input.name: inputs})[0]
+            feeds = {known.name: given for known, given in zip(self._inputs, inputs, strict=True)}
+            output: NDArray[Any] = self._session.run(None, feeds)[0]
         except Exception as error:
-            raise ExportError(f"ONNX Runtime cannot run {self._path} on inputs of {inputs.shape}: {error}") from error
+            shapes = ", ".join(str(given.shape) for given in inputs)
+            raise ExportError(f"ONNX Runtime cannot run {self._path} on inputs of {shapes}: {error}") from error
         return output
 
     def run_each(self, inputs: NDArray[Any]) -> NDArray[Any]:
         """The same, one sample at a time: what a file that rounds its inputs computes depends on the batch."""
         return np.concatenate([self.run(inputs[row : row + 1]) for row in range(len(inputs))])
 
-    def example(self, batch: int) -> NDArray[Any]:
-        """An input of the file's own shape: seeded noise, or zeros for token ids."""
-        shape = [size if isinstance(size, int) else batch for size in self._input.shape]
-        if self._input.type == "tensor(float)":
-            return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-        if self._input.type == "tensor(int64)":
-            return np.zeros(shape, dtype=np.int64)
-        raise ExportError(f"the input {self._input.name} has type {self._input.type}; float and int64 are supported.")
+    def example(self, batch: int) -> tuple[NDArray[Any], ...]:
+        """Inputs of the file's own shapes: seeded noise, or zeros for token ids."""
+        return tuple(_example(known, batch) for known in self._inputs)
+
+
+def _example(known: Any, batch: int) -> NDArray[Any]:
+    shape = [size if isinstance(size, int) else batch for size in known.shape]
+    if known.type == "tensor(float)":
+        return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    if known.type == "tensor(int64)":
+        return np.zeros(shape, dtype=np.int64)
+    raise ExportError(f"the input {known.name} has type {known.type}; float and int64 are supported.")
 
 
 def runtime_version() -> str:

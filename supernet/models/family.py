@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from supernet.skeleton import Build
     from supernet.tasks.task import Task
 
-LATENCY = "latency_ms"
+LATENCY = "latency_ms"  # the names of other latencies end with it
 CONTEXT_TOKENS = 1024  # at which costs and latencies that grow with the context are given, if a study does not say
 
 

@@ -34,8 +34,8 @@ def refusal(**changes: Any) -> str:
 def test_the_example_is_valid() -> None:
     study = load_study(ROOT / "examples" / "digits.yaml")
     assert list(study.objectives) == ["error", "latency_ms", "model_bytes"]
-    assert study.latency is not None
-    assert study.latency.threads == 1
+    assert list(study.latencies) == ["latency_ms"]
+    assert study.latencies["latency_ms"].threads == 1
 
 
 def test_the_design_s_study_file_is_understood(tmp_path: Path) -> None:

@@ -104,3 +104,8 @@ def test_bits_without_a_kernel_are_refused_and_the_others_named(monkeypatch: pyt
     monkeypatch.setattr(validation, "missing_kernel", lambda bits: "nothing" if bits != 32 else None)
     with pytest.raises(SpecError, match="choose among: 32"):
         planned(space=space(bits=[8]))
+
+
+def test_tokens_belong_to_metrics_that_grow_with_the_context() -> None:
+    with pytest.raises(SpecError, match=r"latency_ms\.tokens: latency_ms does not depend on a number of tokens"):
+        planned(objectives={"error": {}, "latency_ms": {"tokens": 64}})

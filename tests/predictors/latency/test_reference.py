@@ -21,7 +21,7 @@ def test_it_is_a_transformer_of_fixed_size_and_weights(tmp_path: Path) -> None:
     write_reference(tmp_path / "reference.onnx")
     assert torch.equal(torch.get_rng_state(), before)
     session = Session(tmp_path / "reference.onnx")
-    inputs = session.example(3)
+    (inputs,) = session.example(3)
     assert inputs.shape == (3, TOKENS, WIDTH)
     outputs = session.run(inputs)
     assert outputs.shape == inputs.shape
