@@ -76,16 +76,6 @@ def _by_text(given: object) -> object:
     return {str(key).lower() if isinstance(key, bool) else str(key): weight for key, weight in given.items()}
 
 
-Weight = Annotated[float, Field(gt=0, le=1000)]
-
-
-def _by_text(given: object) -> object:
-    """Values of choices as they are written in the file: JSON, which records them, has no other keys than text."""
-    if not isinstance(given, Mapping):
-        return given
-    return {str(key).lower() if isinstance(key, bool) else str(key): weight for key, weight in given.items()}
-
-
 class TrainSpec(_Part):
     """How the supernet is trained.  What the names in it stand for is `runner.recipes`' business."""
 
