@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from search_spaces.counting import INACTIVE
 from search_spaces.errors import SpaceError
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Sequence
 
     from search_spaces.counting import Answers, Frontier, State
 
@@ -51,13 +53,23 @@ def uniform_answers(frontier: Frontier, rng: random.Random) -> Answers:
     return answers_at(frontier, rng.randrange(frontier.total))
 
 
-def balanced_answers(frontier: Frontier, rng: random.Random) -> Answers:
-    """Complete answers in which each choice takes any answer that can still be completed, each equally likely."""
+def balanced_answers(
+    frontier: Frontier, rng: random.Random, weights: Sequence[Sequence[float] | None] | None = None
+) -> Answers:
+    """Complete answers in which each choice takes any answer that can still be completed, each equally likely.
+
+    `weights` may hold, for each choice, one positive number for each of its values; a value is then drawn in
+    proportion to it.
+    """
     answers: list[int] = []
     state: State = ()
     for position in range(len(frontier.sizes)):
         possible = [a for a in frontier.options(position, state) if frontier.count(position, state, a)]
-        answer = rng.choice(possible)
+        given = weights[position] if weights is not None else None
+        if given is None or possible == [INACTIVE]:
+            answer = rng.choice(possible)
+        else:
+            (answer,) = rng.choices(possible, [given[a] for a in possible])
         answers.append(answer)
         state = frontier.following(position, state, answer)
     return tuple(answers)

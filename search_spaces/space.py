@@ -94,12 +94,16 @@ class SearchSpace:
         """One architecture; each has the same probability."""
         return self._architecture(sampling.uniform_answers(self._frontier, rng))
 
-    def sample_balanced(self, rng: random.Random) -> Architecture:
+    def sample_balanced(
+        self, rng: random.Random, weights: Mapping[str, Sequence[float]] = MappingProxyType({})
+    ) -> Architecture:
         """One architecture; in declared order each choice takes any value that can still be completed, equally likely.
 
-        Unlike `sample`, this sees shallow architectures as often as deep ones, of which there are many more.
+        Unlike `sample`, this sees shallow architectures as often as deep ones, of which there are many more.  `weights`
+        gives, by a choice's name, one positive number for each of its values: how often it is drawn beside the others.
         """
-        return self._architecture(sampling.balanced_answers(self._frontier, rng))
+        listed = [weights.get(name) for name in self._names] if weights else None
+        return self._architecture(sampling.balanced_answers(self._frontier, rng, listed))
 
     def architecture_at(self, index: int) -> Architecture:
         """The architecture with this number, in lexicographic order, from 0 to size() - 1."""

@@ -51,3 +51,20 @@ def test_balanced_samples_see_rare_depths_as_often_as_common_ones() -> None:
 @given(space=spaces(), seed=st.integers(0, 2**32 - 1))
 def test_balanced_samples_are_in_the_space(space: SearchSpace, seed: int) -> None:
     assert space.contains(space.sample_balanced(random.Random(seed)))
+
+
+def test_weighted_samples_take_values_in_proportion() -> None:
+    space = SearchSpace({"mixer": Categorical("softmax", "conv", "none"), "depth": Ordinal(1, 2)})
+    rng = random.Random(0)
+    drawn = [space.sample_balanced(rng, {"mixer": (6.0, 3.0, 1.0)}) for _ in range(3000)]
+    counts = Counter(architecture["mixer"] for architecture in drawn)
+    # Six standard deviations of a count are at most 6 * sqrt(3000 / 4) < 165: a false failure has p < 2e-8.
+    for mixer, expected in {"softmax": 1800, "conv": 900, "none": 300}.items():
+        assert abs(counts[mixer] - expected) < 165, mixer
+    assert abs(sum(architecture["depth"] == 2 for architecture in drawn) - 1500) < 165, "not weighted"
+
+
+@given(spaces(), st.integers(0, 2**32))
+def test_equal_weights_leave_every_architecture_possible(space: SearchSpace, seed: int) -> None:
+    weights = {name: (0.5,) * len(choice.values) for name, choice in space.choices.items()}
+    assert space.contains(space.sample_balanced(random.Random(seed), weights))
