@@ -3,8 +3,10 @@
 RunnerError
 ├── SpecError          a study file is wrong: every problem in it, with field and remedy        exit 2
 ├── Unreachable        bounds that no architecture of the space can meet                        exit 2
+├── ExtensionError     a task or family of the operator's own cannot be loaded                 exit 2
 ├── NotFound           a study, architecture or file that does not exist                        exit 3
 ├── Conflict           a name already taken, a study already running, another device            exit 4
+├── DamagedLedger      what is registered in the state folder cannot be read                   exit 6
 ├── StudyFailed        a stage could not do its work                                            exit 6
 │   └── NonFiniteScore an architecture's outputs are NaN or infinite                            exit 6
 └── Interrupted        someone asked to stop; the same command goes on                          exit 130
@@ -35,6 +37,12 @@ class Unreachable(RunnerError):
     exit_code = USAGE
 
 
+class ExtensionError(RunnerError):
+    """A task or family of the operator's own cannot be loaded, or is not what it should be."""
+
+    exit_code = USAGE
+
+
 class NotFound(RunnerError):
     """What was named does not exist."""
 
@@ -45,6 +53,12 @@ class Conflict(RunnerError):
     """What was asked for contradicts what is there."""
 
     exit_code = CONFLICT
+
+
+class DamagedLedger(RunnerError):
+    """The file that holds what is registered cannot be read."""
+
+    exit_code = FAILED
 
 
 class StudyFailed(RunnerError):

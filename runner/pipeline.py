@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from runner.errors import Conflict, Interrupted, Unreachable, exit_code
 from runner.progress import Reporter, Stop, never
+from runner.registered.checksum import check_data
+from runner.registered.ledger import read_registered
 from runner.stages import confirm, export, profile, retrain, search, train
 from runner.store.errors import AmbiguousId, StoreUnavailable, StudyNotFound
 from runner.study import StudySpec, recorded_spec
@@ -58,7 +60,7 @@ def submit(spec: StudySpec, repository: Repository, home: Home, reporter: Report
                 f"one and everything it measured: supernaut delete {spec.name}"
             )
         return known
-    planned = plan(spec)
+    planned = plan(spec, read_registered(home))
     device_id = register_this_device(repository) if planned.latencies else None
     if device_id is not None:
         _check_latency_bound(planned, repository, home, device_id, reporter)
@@ -106,8 +108,9 @@ def open_work(
     study: StudyRecord, repository: Repository, home: Home, reporter: Reporter, stop: Stop = never
 ) -> StudyWork:
     """The objects that stages work with, for a recorded study."""
-    planned = plan(recorded_spec(study.spec, study.name))
+    planned = plan(recorded_spec(study.spec, study.name), read_registered(home))
     work = StudyWork(plan=planned, study=study, repository=repository, home=home, reporter=reporter, stop=stop)
+    check_data(work)  # refuses other data
     if planned.latencies:
         _ = work.timer  # refuses another device now, not after minutes of training
     return work

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from runner.registered.values import NOTHING, Registered
 from runner.study import recorded_spec
 from runner.validation import resolve
 from supernet.training.loop import LoopConfig
@@ -57,9 +58,10 @@ class ScorerFactory:
 
     spec: str  # JSON
     name: str
+    registered: Registered = NOTHING  # a worker does not look into the state folder
 
     def __call__(self, arrays: Mapping[str, NDArray[Any]]) -> Scorer:
-        plan = resolve(recorded_spec(self.spec, self.name))
+        plan = resolve(recorded_spec(self.spec, self.name), self.registered)
         values = {name: _tensor(array) for name, array in arrays.items()}
         return Scorer(plan, plan.shared_weights(values).eval())
 

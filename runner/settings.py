@@ -27,6 +27,16 @@ class Home:
         """The SQLite file."""
         return self.path / "supernaut.db"
 
+    @property
+    def ledger(self) -> Path:
+        """The file that says which data and extensions are registered."""
+        return self.path / "registered.json"
+
+    @property
+    def task_cache(self) -> Path:
+        """Where tasks keep what they prepared from data; may be deleted at any time that no study runs."""
+        return self.path / "cache" / "tasks"
+
     def study(self, study_id: str) -> Path:
         """Checkpoints, measured files and bundles of one study."""
         return self.path / "studies" / study_id

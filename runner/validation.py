@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 
 from predictors.costs import cost, model_size
 from predictors.design import spread
-from runner.errors import SpecError, Unreachable
+from runner.errors import ExtensionError, SpecError, Unreachable
+from runner.registered.resolving import family_of, task_of
+from runner.registered.values import NOTHING, Registered
 from runner.search.registry import algorithm_names
 from runner.study import COMPUTED, StudySpec
-from search_spaces import SpaceError, load_space
+from search_spaces import SpaceError
 from search_spaces.compression import FULL_PRECISION
-from supernet.errors import IncompatibleTask, UnknownName
+from supernet.errors import IncompatibleTask, OptionError, UnknownName
 from supernet.export.kernels import missing_kernel
 from supernet.export.runtime import runtime_version
 from supernet.models.family import CONTEXT_TOKENS, LATENCY
-from supernet.models.registry import load_builder, load_family
 from supernet.shared_weights import SharedWeights
 from supernet.skeleton import build_outline
-from supernet.tasks.registry import load_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +50,7 @@ class Plan:
     family: ModelFamily
     space: SearchSpace
     build: Build
+    registered: Registered = NOTHING
 
     def shared_weights(self, values: Mapping[str, Tensor] | None = None) -> SharedWeights:
         """The shared weights as initialised, or with the given values looked into."""
@@ -80,12 +81,12 @@ class Plan:
         return self.family.latencies[metric](module, self.task.example(2), self.spec.objectives[metric].tokens)
 
 
-def plan(spec: StudySpec) -> Plan:
+def plan(spec: StudySpec, registered: Registered = NOTHING) -> Plan:
     """Resolve a specification and check all of it.
 
-    Raises `SpecError` or `Unreachable`, naming the field and what is possible.
+    Raises `SpecError` or `Unreachable`, naming the field and what is possible, and `NotFound` for data that is gone.
     """
-    made = resolve(spec)
+    made = resolve(spec, registered)
     _check_goals(made)
     _check_algorithm(spec)
     _check_builds(made)
@@ -96,19 +97,19 @@ def plan(spec: StudySpec) -> Plan:
     return made
 
 
-def resolve(spec: StudySpec) -> Plan:
+def resolve(spec: StudySpec, registered: Registered = NOTHING) -> Plan:
     """What the names of a specification stand for.  Raises `SpecError` where one stands for nothing."""
     try:
-        task = load_task(spec.task.name, **spec.task.options)
-    except UnknownName as error:
+        task = task_of(spec.task, registered)
+    except (UnknownName, OptionError, ExtensionError) as error:
         raise SpecError(f"task: {error}") from error
     try:
-        space = load_space(spec.space.name, **spec.space.choices)
-        family = load_family(spec.space.name)
-        build = load_builder(spec.space.name, task)
-    except (SpaceError, UnknownName, IncompatibleTask) as error:
+        family = family_of(spec.space, task, registered)
+    except (SpaceError, UnknownName, IncompatibleTask, ExtensionError) as error:
         raise SpecError(f"space: {error}") from error
-    return Plan(spec=spec, task=task, family=family, space=space, build=build)
+    return Plan(
+        spec=spec, task=task, family=family.model, space=family.space, build=family.build, registered=registered
+    )
 
 
 def computed_costs(architecture: Architecture, planned: Plan) -> dict[str, float]:

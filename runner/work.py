@@ -110,7 +110,7 @@ class StudyWork:
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always", TooManyWorkers)
             pool = RayPool(
-                ScorerFactory(spec=self.study.spec, name=self.study.name),
+                ScorerFactory(spec=self.study.spec, name=self.study.name, registered=self.plan.registered),
                 arrays,
                 workers=workers,
                 time_limit_s=self.spec.search.time_limit_s,

@@ -15,11 +15,10 @@ from search_spaces.options import Names, Option, WholeNumbers
 from search_spaces.registry import (
     Family,
     OptionDescription,
-    Registry,
     SpaceDescription,
     describe_space,
     load_space,
-    register_space,
+    space_family,
     space_names,
 )
 from search_spaces.space import SearchSpace
@@ -40,9 +39,8 @@ __all__ = [
     "load_space",
     "space_names",
     "describe_space",
-    "register_space",
+    "space_family",
     "Family",
-    "Registry",
     "Option",
     "WholeNumbers",
     "Names",

@@ -8,6 +8,7 @@ SupernetError
 ├── BorrowedModuleCopied   a borrowed module was pickled or deep-copied
 ├── CompressionError       a module cannot be compressed the way that was asked for
 ├── UnknownName            a task or model family that does not exist
+├── OptionError            an option of a task has a value that it cannot take
 ├── IncompatibleTask       a model family cannot take the inputs or targets of a task
 ├── DataError              a task's data is missing, empty or damaged
 ├── TrainingError
@@ -49,6 +50,10 @@ class CompressionError(SupernetError):
 
 class UnknownName(SupernetError):
     """A task or model family of this name does not exist."""
+
+
+class OptionError(SupernetError):
+    """An option of a task has a value that it cannot take."""
 
 
 class IncompatibleTask(SupernetError):

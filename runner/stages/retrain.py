@@ -83,6 +83,7 @@ def _trials(work: StudyWork, architecture: Architecture) -> TuneResult:
             precision=precision_of(work),
             # In this process the trials run one after the other, with the threads that it has anyway.
             threads=torch.get_num_threads() if workers == "serial" else 1,
+            registered=work.plan.registered,
         ),
         grid=trial_grid(spec.learning_rate, spec.weight_decay, spec.trials, work.spec.seed),
         metric=metric,

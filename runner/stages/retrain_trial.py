@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from runner.registered.values import NOTHING, Registered
 from runner.study import recorded_spec
 from runner.validation import resolve
 from search_spaces import Architecture
@@ -40,13 +41,14 @@ class RetrainJob:
     supernet: Path  # the folder with the checkpoints of the trained shared weights
     precision: Precision = "fp32"
     threads: int = 1
+    registered: Registered = NOTHING  # a worker does not look into the state folder
 
     def __call__(self, trial: Trial) -> None:
         """Train one trial from its newest checkpoint to the end, or until it is asked to stop.
 
         Raises what `Loop.run` raises, and `CheckpointError` where the shared weights are not there.
         """
-        planned, weights = _trained(self.spec, self.supernet)
+        planned, weights = _trained(self.spec, self.supernet, self.registered)
         threads = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
@@ -81,9 +83,9 @@ def _report(trial: Trial, point: HealthPoint) -> None:
 
 
 @lru_cache(maxsize=1)  # a process trains several trials one after another, and this takes seconds
-def _trained(spec_json: str, folder: Path) -> tuple[Plan, SharedWeights]:
+def _trained(spec_json: str, folder: Path, registered: Registered) -> tuple[Plan, SharedWeights]:
     """What the specification means, and the trained shared weights from `folder`; nobody changes them."""
-    planned = resolve(recorded_spec(spec_json, "retrained"))
+    planned = resolve(recorded_spec(spec_json, "retrained"), registered)
     steps = planned.spec.train.steps
     weights = planned.shared_weights()
     checkpoint = Checkpoints(folder).latest()

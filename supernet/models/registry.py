@@ -33,4 +33,9 @@ def load_builder(family: str, task: Task) -> Build:
 
     Raises `UnknownName`, or `IncompatibleTask` where the family cannot take the task.
     """
-    return compressed(load_family(family).builder(task))
+    return builder_of(load_family(family), task)
+
+
+def builder_of(family: ModelFamily, task: Task) -> Build:
+    """As `load_builder`, of a family that need not be listed here."""
+    return compressed(family.builder(task))

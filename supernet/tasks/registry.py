@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,11 @@ from supernet.errors import UnknownName
 from supernet.tasks import digits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from supernet.tasks.task import Task
 
-_TASKS: dict[str, Callable[..., Task]] = {"digits": digits.load}
+TaskLoader = Callable[..., "Task"]
+
+_TASKS: dict[str, TaskLoader] = {"digits": digits.load}
 
 
 def task_names() -> tuple[str, ...]:
@@ -24,25 +25,46 @@ def task_names() -> tuple[str, ...]:
 
 def describe_task(name: str) -> str:
     """The first paragraph of a task's documentation."""
-    text = inspect.getdoc(inspect.getmodule(_loader(name))) or ""
+    text = inspect.getdoc(inspect.getmodule(task_loader(name))) or ""
     return text.split("\n\n")[0].replace("\n", " ")
 
 
 def load_task(name: str, **options: Any) -> Task:
-    """The task called `name`.  Raises `UnknownName`, also for an option that the task does not have."""
-    loader = _loader(name)
-    allowed = tuple(inspect.signature(loader).parameters)
-    for option in options:
-        if option not in allowed:
-            raise UnknownName(
-                f"the task {name!r} has no option {option!r}; it has {', '.join(allowed) or 'none at all'}."
-            )
-    return loader(**options)
+    """The task called `name`.  Raises `UnknownName`, also for an option that the task does not have or needs."""
+    return call_loader(name, task_loader(name), options)
 
 
-def _loader(name: str) -> Callable[..., Task]:
+def task_loader(name: str) -> TaskLoader:
+    """What loads the task called `name`.  Raises `UnknownName`."""
     if name not in _TASKS:
         near = get_close_matches(name, _TASKS, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UnknownName(f"there is no task {name!r}; known tasks: {', '.join(_TASKS)}.{hint}")
     return _TASKS[name]
+
+
+def call_loader(name: str, loader: TaskLoader, options: Mapping[str, Any]) -> Task:
+    """The task that a loader makes with these options, which are checked against its parameters.
+
+    Two parameters mean the same in every loader: `data`, the file or folder that holds the data, and `cache`, a folder
+    for what was prepared from it, or None.
+    """
+    parameters = loader_options(loader)
+    for option in options:
+        if option not in parameters:
+            raise UnknownName(
+                f"the task {name!r} has no option {option!r}; it has {', '.join(parameters) or 'none at all'}."
+            )
+    missing = [option for option, needed in parameters.items() if needed and option not in options]
+    if missing:
+        raise UnknownName(f"the task {name!r} needs {' and '.join(map(repr, missing))}; give it beside the name.")
+    return loader(**options)
+
+
+def loader_options(loader: TaskLoader) -> dict[str, bool]:
+    """The options of a loader, and whether it needs them."""
+    return {
+        name: parameter.default is parameter.empty
+        for name, parameter in inspect.signature(loader).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }

@@ -7,30 +7,19 @@ import pytest
 from search_spaces import (
     Choice,
     Family,
-    Registry,
     SearchSpace,
-    SpaceError,
     UnknownChoice,
     UnknownSpace,
     WholeNumbers,
     describe_space,
     load_space,
-    register_space,
-    registry,
+    space_family,
     space_names,
 )
 
 
 def _build(*, size: Choice) -> SearchSpace:
     return SearchSpace({"size": size})
-
-
-_TOY = Family(
-    name="toy",
-    summary="One number",
-    options=(WholeNumbers(name="size", about="the number", default=(1, 2)),),
-    build=_build,
-)
 
 
 def test_unknown_names_list_the_nearest_and_all() -> None:
@@ -40,19 +29,22 @@ def test_unknown_names_list_the_nearest_and_all() -> None:
         load_space("vision_transformer", dept=3)
 
 
-def test_names_are_registered_once() -> None:
-    toys = Registry((_TOY,))
-    assert toys.names() == ("toy",)
-    with pytest.raises(SpaceError, match="'toy' exists already"):
-        toys.add(_TOY)
+def test_a_family_of_another_origin_gives_its_space_itself() -> None:
+    toy = Family(
+        name="toy",
+        summary="One number",
+        options=(WholeNumbers(name="size", about="the number", default=(1, 2)),),
+        build=_build,
+    )
+    assert toy.space({"size": [3, 1, 2]}).choices["size"].values == (1, 2, 3)
+    with pytest.raises(UnknownChoice, match=r"toy: .*did you mean 'size'"):
+        toy.space({"sise": 1})
+    (option,) = toy.describe().options
+    assert (option.name, option.default) == ("size", (1, 2))
 
 
-def test_a_registered_family_is_loaded_like_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    fresh = Registry((_TOY,))
-    monkeypatch.setattr(registry, "_registry", lambda: fresh)
-    register_space(Family(name="another", summary="As toy", options=_TOY.options, build=_build))
-    assert space_names() == ("another", "toy")
-    assert load_space("another", size=[3, 1, 2]).choices["size"].values == (1, 2, 3)
+def test_a_built_in_family_by_name() -> None:
+    assert space_family("vision_transformer").describe() == describe_space("vision_transformer")
 
 
 @pytest.mark.parametrize("name", space_names())
