@@ -146,7 +146,7 @@ _FREE = tuple(
         "layer_norm le leaky_relu log log1p log_softmax logical_not logsumexp lt masked_fill "
         "masked_fill_ masked_select max max_pool1d max_pool2d maximum mean min minimum mish mul mul_ "
         "narrow ne neg new_full new_zeros norm numel ones ones_like __or__ pad permute pow prelu "
-        "reciprocal relu relu_ repeat reshape rms_norm roll round rsqrt rsub scalar_tensor "
+        "reciprocal relu relu6 relu6_ relu_ repeat reshape rms_norm roll round rsqrt rsub scalar_tensor "
         "ScalarImplicit scatter select select_copy selu sigmoid sigmoid_ sign silu silu_ sin size slice "
         "softmax softplus split split_with_sizes sqrt square squeeze stack std sub sub_ sum swapaxes t "
         "tanh tanh_ tile to transpose tril triu type_as unbind unflatten unsqueeze upsample_nearest2d "

@@ -16,7 +16,7 @@ from runner.front import EXPORTED, INHERITED, RETRAINED, compute_front
 from runner.service.commands import Command, commands_for
 from runner.store import StoreError
 from runner.study import StudySpec
-from supernet.export.card import architecture_lines
+from supernet.export.card import architecture_summary
 
 if TYPE_CHECKING:
     from runner.front import Front, Point
@@ -267,9 +267,9 @@ def _rows(front: Front) -> tuple[Row, ...]:
 
 
 def _summary(point: Point) -> str:
-    """What holds for the whole architecture; its layers are what `supernaut show` is for."""
-    lines = architecture_lines(point.architecture)
-    words = [lines[0]] if lines and not lines[0].startswith("layer ") else []
+    """What holds for the whole architecture and its stages; its layers are what `supernaut show` is for."""
+    summary = architecture_summary(point.architecture)
+    words = [summary] if summary else []
     bits = {value for name, value in point.architecture.items() if name.endswith(".bits")}
     if bits:
         words.append(f"bits {' and '.join(map(str, sorted(bits, key=float)))}")

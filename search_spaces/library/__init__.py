@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from search_spaces.library import vision_transformer
+from search_spaces.library import convnet, vision_transformer
 
-FAMILIES = (vision_transformer.FAMILY,)
+FAMILIES = (
+    convnet.FAMILY,
+    vision_transformer.FAMILY,
+)
 
 __all__ = ["FAMILIES"]

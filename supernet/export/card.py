@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
     from search_spaces import Architecture
 
-_LAYER = re.compile(r"layers\.(\d+)\.(.+)")
+_NUMBERED = re.compile(r"([^.]+)s\.(\d+)\.(.+)")  # layers.3.mixer: layer, 3, mixer
+
+Place = tuple[tuple[str, int], ...]
+"""Where an answer belongs: () to the whole, (("stage", 0), ("block", 2)) to the third block of the first stage."""
 
 _ROUNDING = """Layers of 8 bits round their inputs with one range for the whole batch, so that an answer depends a
 little on its batch.  All scores here were measured one sample at a time."""
@@ -51,22 +54,47 @@ class Number:
 
 
 def architecture_lines(architecture: Architecture) -> list[str]:
-    """The architecture as a table in plain text: what holds for all layers, then a line a layer."""
-    layers: dict[int, dict[str, object]] = {}
-    shared: list[str] = []
-    for name, value in architecture.items():
-        match = _LAYER.fullmatch(name)
-        if match:
-            layers.setdefault(int(match[1]), {})[match[2]] = value
-        else:
-            shared.append(f"{name} {value}")
-    lines = [", ".join(shared)] if shared else []
-    for index in sorted(layers):
-        answers = layers[index]
+    """The architecture as a table in plain text: what holds for all of it, then a line a layer, or a stage and below
+    it a line a block."""
+    lines = []
+    for place, answers in sorted(_by_place(architecture).items()):
+        if not place:
+            lines += [_listed(answers)] if answers else []
+            continue
+        label = f"{'  ' * (len(place) - 1)}{place[-1][0]} {place[-1][1]}"
         words = [f"{answers.pop('mixer')!s:<12}"] if "mixer" in answers else []
         words += [f"{name} {value}" for name, value in answers.items()]
-        lines.append(f"layer {index}  " + "  ".join(words))
+        lines.append("  ".join([label, *words]))
     return lines
+
+
+def architecture_summary(architecture: Architecture) -> str:
+    """What holds for all of an architecture, and the answers of its stages if it has any, in one line."""
+    places = _by_place(architecture)
+    stages: dict[str, list[object]] = {}
+    for place in sorted(place for place in places if len(place) == 1 and place[0][0] == "stage"):
+        for name, value in places[place].items():
+            stages.setdefault(name, []).append(value)
+    parts = [_listed(places[()])] if places[()] else []
+    if stages:
+        parts.append(" and ".join(f"{name} {'/'.join(map(str, v))}" for name, v in stages.items()) + " by stage")
+    return ", ".join(parts)
+
+
+def _by_place(architecture: Architecture) -> dict[Place, dict[str, object]]:
+    """The answers by where they belong; a place is there also if only places within it have answers."""
+    places: dict[Place, dict[str, object]] = {(): {}}
+    for name, value in architecture.items():
+        place: Place = ()
+        while match := _NUMBERED.fullmatch(name):
+            place, name = (*place, (match[1], int(match[2]))), match[3]
+            places.setdefault(place, {})
+        places[place][name] = value
+    return places
+
+
+def _listed(answers: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in answers.items())
 
 
 def model_card(

@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING
 
 from supernet.compression import compressed
 from supernet.errors import UnknownName
-from supernet.models import vision_transformer
+from supernet.models import convnet, vision_transformer
 
 if TYPE_CHECKING:
     from supernet.models.family import ModelFamily
     from supernet.skeleton import Build
     from supernet.tasks.task import Task
 
-_FAMILIES: dict[str, ModelFamily] = {family.name: family for family in (vision_transformer.FAMILY,)}
+_FAMILIES: dict[str, ModelFamily] = {
+    family.name: family
+    for family in (
+        convnet.FAMILY,
+        vision_transformer.FAMILY,
+    )
+}
 
 
 def family_names() -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from search_spaces import Architecture, Value
         ({"depth": 2, "layers.0.bits": 32, "layers.1.bits": 4}, "depth 2, bits 4 and 32"),
         ({"layers.0.bits": 8, "layers.1.bits": 8}, "bits 8"),
         ({"layers.0.mixer": "softmax"}, ""),
+        ({"stages.0.depth": 2, "stages.1.depth": 1, "stages.0.blocks.0.kernel": 3}, "depth 2/1 by stage"),
     ],
 )
 def test_the_summary_says_what_holds_for_all_layers_and_which_bits(answers: dict[str, Value], expected: str) -> None:

@@ -54,4 +54,7 @@ def recordings(features: int = 10, frames: int = 24) -> Task:
     return _task("audio", inputs, torch.arange(16) % 3, classes=3)
 
 
-TASKS: dict[str, Callable[[], Task]] = {"vision_transformer": images}
+TASKS: dict[str, Callable[[], Task]] = {
+    "convnet": images,
+    "vision_transformer": images,
+}
