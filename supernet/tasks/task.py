@@ -87,7 +87,8 @@ class Task:
     """A supervised task with class targets: one for each sample, or, `per_position`, one for each of its tokens.
 
     `metrics` maps each name that a study may use as an objective to its goal, the most telling one first; `measure`
-    computes them from logits and targets.  The search sees `train` and `validation`; `test` is for the one number at
+    computes them from logits and targets.  `class_names` are the data's own words for the classes, in the order of
+    the targets; empty where they have none.  The search sees `train` and `validation`; `test` is for the one number at
     the end.
     """
 
@@ -96,6 +97,7 @@ class Task:
     validation: Split
     test: Split
     classes: int
+    class_names: tuple[str, ...] = ()
     kind: Kind = "image"
     vocabulary: int | None = None  # of a task of tokens: identifiers lie below it
     per_position: bool = False
@@ -140,9 +142,15 @@ def labelled(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     return (logits_NC, targets_N) if bool(known.all()) else (logits_NC[known], targets_N[known])
 
 
-def loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy over the labelled predictions, in nats.  logits (..., classes), targets (...) -> scalar."""
-    return nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=UNLABELLED)
+def loss(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Mean cross-entropy over the labelled predictions, in nats.  logits (..., classes), targets (...) -> scalar.
+
+    With `smoothing`, that share of each target's probability is spread evenly over all classes (Szegedy et al. 2016,
+    section 7).
+    """
+    return nn.functional.cross_entropy(
+        logits.flatten(0, -2), targets.flatten(), ignore_index=UNLABELLED, label_smoothing=smoothing
+    )
 
 
 @torch.no_grad()  # not inference_mode: a table that the module keeps for later must stay usable in training
