@@ -1,0 +1,31 @@
+"""Checks of the options that a study gives a task.  They come from YAML or JSON: any type may stand there."""
+
+from __future__ import annotations
+
+import math
+
+from supernet.errors import OptionError
+
+
+def whole(task: str, name: str, value: object, at_least: int, at_most: int | None = None) -> int:
+    """`value` as a whole number within bounds.  Raises `OptionError`."""
+    most = math.inf if at_most is None else at_most
+    if isinstance(value, int) and not isinstance(value, bool) and at_least <= value <= most:
+        return value
+    top = "" if at_most is None else f" and at most {at_most:,}"
+    raise OptionError(f"{task}: {name} must be a whole number of at least {at_least:,}{top}; got {value!r}.")
+
+
+def number(task: str, name: str, value: object, *, above: float, below: float = math.inf) -> float:
+    """`value` as a finite number strictly between two others.  Raises `OptionError`."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and above < value < below:
+        return float(value)
+    top = "" if below == math.inf else f" and below {below:g}"
+    raise OptionError(f"{task}: {name} must be a number above {above:g}{top}; got {value!r}.")
+
+
+def yes_or_no(task: str, name: str, value: object) -> bool:
+    """`value` as a truth value.  Raises `OptionError`."""
+    if not isinstance(value, bool):
+        raise OptionError(f"{task}: {name} must be true or false; got {value!r}.")
+    return value
