@@ -15,6 +15,9 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from supernet.mixers.convolution import DepthwiseConvolution
+    from supernet.mixers.decayed_linear import DecayedLinearAttention
+    from supernet.mixers.grouped_attention import GroupedAttention
+    from supernet.mixers.short_convolution import ShortConvolution
     from supernet.mixers.softmax import SoftmaxAttention
     from supernet.mixers.windowed import WindowedAttention
 
@@ -59,4 +62,71 @@ def depthwise_convolution(module: DepthwiseConvolution, x_BTD: Tensor) -> Tensor
                         tap = kernel_DIJ[:, i + reach, j + reach]
                         mixed[:, row, column] += image[:, row + i, column + j] * tap
     out_BTD: Tensor = module.output(mixed.reshape(B, T, D))
+    return out_BTD
+
+
+def grouped_attention(module: GroupedAttention, x_BTD: Tensor) -> Tensor:
+    """One query at a time: rotate as complex numbers, look at what the span shows, softmax, weighted mean."""
+    B, T, _ = x_BTD.shape
+    E, plan = module.head_width, module.plan
+    q, k, v = (
+        project(x_BTD).reshape(B, T, -1, E) for project in (module.query, module.key, module.value)
+    )  # (B, T, heads, E)
+    if module.rotary:
+        frequency = 10_000.0 ** (-2 * torch.arange(E // 2, dtype=x_BTD.dtype) / E)
+        angle = torch.arange(T, dtype=x_BTD.dtype)[:, None, None] * frequency
+        turn = torch.polar(torch.ones_like(angle), angle)
+        turned = [torch.complex(x[..., : E // 2], x[..., E // 2 :]) * turn for x in (q, k)]
+        q, k = (torch.cat([x.real, x.imag], -1) for x in turned)
+    rows = []
+    for t in range(T):
+        heads = []
+        for head in range(plan.heads):
+            span = plan.spans[head % len(plan.spans)] or T
+            seen = [s for s in range(T) if abs(t - s) < span and (s <= t or not module.causal)]
+            keys, values = k[:, seen, head % plan.key_heads], v[:, seen, head % plan.value_heads]
+            weights = ((keys * q[:, t, None, head]).sum(-1) / math.sqrt(E)).softmax(-1)
+            heads.append((weights[..., None] * values).sum(1))
+        rows.append(torch.cat(heads, -1))
+    out_BTD: Tensor = module.output(torch.stack(rows, 1))
+    return out_BTD
+
+
+def decayed_linear_attention(module: DecayedLinearAttention, x_BTD: Tensor) -> Tensor:
+    """The sum over tokens, one query at a time and head by head."""
+    T, E = x_BTD.shape[1], module.head_width
+    query, key = module.query(x_BTD), module.key(x_BTD)
+    q, k = query * query.sigmoid(), key * key.sigmoid()
+    v, gate = module.value(x_BTD), module.gate(x_BTD)
+    rows = []
+    for t in range(T):
+        heads = []
+        for head in range(module.heads):
+            part = slice(head * E, (head + 1) * E)
+            decay = 1 - 2.0 ** (-5 - head)
+            mixed = torch.zeros_like(v[:, t, part])
+            for s in range(t + 1 if module.causal else T):
+                similarity = (q[:, t, part] * k[:, s, part]).sum(-1, keepdim=True)
+                mixed = mixed + decay ** abs(t - s) * similarity * v[:, s, part]
+            heads.append(mixed / (mixed.square().mean(-1, keepdim=True) + 1e-6).sqrt() * gate[:, t, part])
+        rows.append(torch.cat(heads, -1))
+    out_BTD: Tensor = module.output(torch.stack(rows, 1))
+    return out_BTD
+
+
+def short_convolution(module: ShortConvolution, x_BTD: Tensor) -> Tensor:
+    """The sum over taps, token by token, times the gate."""
+    T = x_BTD.shape[1]
+    kernel_DK, bias = module.depthwise.weight.squeeze(1), module.depthwise.bias
+    assert bias is not None
+    newest = 0 if module.causal else module.taps // 2  # how far ahead the last tap lies
+    rows = []
+    for t in range(T):
+        mixed = bias.expand_as(x_BTD[:, t])
+        for tap in range(module.taps):
+            s = t + newest - (module.taps - 1 - tap)
+            if 0 <= s < T:
+                mixed = mixed + kernel_DK[:, tap] * x_BTD[:, s]
+        rows.append(mixed * module.gate(x_BTD[:, t]))
+    out_BTD: Tensor = module.output(torch.stack(rows, 1))
     return out_BTD
