@@ -1,16 +1,19 @@
-"""The plain vision transformer (Dosovitskiy et al. 2021) of one architecture.
+"""The vision transformer of one architecture: flat (Dosovitskiy et al. 2021), or in stages between which the grid of
+tokens is halved (ViT-ResNAS, Liao et al. 2021).
 
-Pre-norm blocks of a token mixer and a feed-forward network, mean pooling, a linear head.  Nothing here knows
-of search or sharing.  Names follow one rule: parts that may share weights have the same name in every
-architecture (full and windowed attention), parts that may not have names of their own (each patch size, the
-convolution).
+Pre-norm layers, of which `vision_stages` has the parts; then the mean of all tokens, or a class token, and a linear
+head.  Nothing here knows of search or sharing.  Names follow one rule: parts that may share weights have the same name
+in every architecture (full and windowed attention; the head of both poolings, since the layers compute with class
+token and image alike), parts that may not have names of their own (each patch size, the convolutions, the head of
+each number of stages).
 """
 
 # B batch, C channels, T tokens, D width
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,20 +21,17 @@ import torch
 from torch import Tensor, nn
 
 from supernet.errors import IncompatibleTask
-from supernet.mixers.convolution import DepthwiseConvolution
-from supernet.mixers.softmax import SoftmaxAttention
-from supernet.mixers.windowed import WindowedAttention
 from supernet.models.family import ModelFamily
+from supernet.models.vision_stages import Block, Reduction, Stage, Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from search_spaces import Architecture
     from search_spaces.values import Value
     from supernet.skeleton import Build
     from supernet.tasks.task import Task
 
 HEAD_WIDTH = 16
+INITIAL_SPREAD = 0.5  # standard deviation of positions and of the class token
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,93 +56,94 @@ class PatchEmbedding(nn.Module):
             )
         self.project = nn.Conv2d(config.channels, width, patch, stride=patch)
         self.position = nn.Parameter(torch.empty((config.image_size // patch) ** 2, width))
-        nn.init.trunc_normal_(self.position, std=0.5)
+        nn.init.trunc_normal_(self.position, std=INITIAL_SPREAD)
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
         x_BTD: Tensor = self.project(image_BCHW).flatten(2).transpose(1, 2) + self.position
         return x_BTD
 
 
-class FeedForward(nn.Module):
-    """Two linear maps with a GELU between them.  x_BTD -> out_BTD."""
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        self.expand = nn.Linear(width, hidden)
-        self.contract = nn.Linear(hidden, width)
-
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        out_BTD: Tensor = self.contract(nn.functional.gelu(self.expand(x_BTD)))
-        return out_BTD
-
-
-class Branch(nn.Module):
-    """What a residual connection skips: a normalisation, then a module."""
-
-    def __init__(self, width: int, body: nn.Module) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.body = body
-
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        out_BTD: Tensor = self.body(self.norm(x_BTD))
-        return out_BTD
-
-
-class Block(nn.Module):
-    """One layer: a token mixer (or none) and a feed-forward network, each in a residual branch.
-
-    x_BTD -> out_BTD.
-    """
-
-    def __init__(self, answers: Mapping[str, Value], *, width: int, grid: int, head_width: int) -> None:
-        super().__init__()
-        mixer = answers["mixer"]
-        self.attention: Branch | None = None
-        self.convolution: Branch | None = None
-        if mixer == "softmax":
-            heads = int(answers["heads"])
-            self.attention = Branch(width, SoftmaxAttention(width, heads=heads, head_width=head_width))
-        elif mixer == "windowed":
-            heads, side = int(answers["heads"]), int(answers["window"])
-            body = WindowedAttention(width, heads=heads, head_width=head_width, grid=grid, side=side)
-            self.attention = Branch(width, body)
-        elif mixer == "convolution":
-            self.convolution = Branch(width, DepthwiseConvolution(width, grid=grid))
-        elif mixer != "identity":
-            raise ValueError(f"unknown token mixer {mixer!r}; known: identity, convolution, windowed, softmax.")
-        self.feed_forward = Branch(width, FeedForward(width, round(width * float(answers["mlp_ratio"]))))
-
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        for mixer in (self.attention, self.convolution):
-            if mixer is not None:
-                x_BTD = x_BTD + mixer(x_BTD)
-        out_BTD: Tensor = x_BTD + self.feed_forward(x_BTD)
-        return out_BTD
-
-
 class VisionTransformer(nn.Module):
-    """image_BCHW -> logits of shape (batch, classes)."""
+    """image_BCHW -> logits of shape (batch, classes).
+
+    A flat network has its `layers`, `norm` and `head` itself; one in stages has `stages`, the last of which holds
+    norm and head.
+    """
 
     def __init__(self, architecture: Architecture, config: VisionTransformerConfig) -> None:
         super().__init__()
-        width, patch = int(architecture["width"]), int(architecture["patch"])
-        grid = config.image_size // patch
+        self.flat = "stages" not in architecture
+        stages = 1 if self.flat else int(architecture["stages"])
+        width, patch = int(architecture["width" if self.flat else "stages.0.width"]), int(architecture["patch"])
+        self.pooling = str(architecture.get("pooling", "mean"))
+        if self.pooling not in ("mean", "token"):
+            raise ValueError(f"unknown pooling {self.pooling!r}; known: mean, token.")
         self.patch_name = f"patch_{patch}"  # a patch size is an alternative: it shares nothing with the others
         self.embeddings = nn.ModuleDict({self.patch_name: PatchEmbedding(config, patch=patch, width=width)})
-        self.layers = nn.ModuleList(
-            Block(_layer(architecture, index), width=width, grid=grid, head_width=config.head_width)
-            for index in range(int(architecture["depth"]))
-        )
-        self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, config.classes)
+        tokens = Tokens(width=width, grid=config.image_size // patch, class_token=self.pooling == "token")
+        _check_halving(tokens.grid, stages, patch=patch, image_size=config.image_size)
+        if tokens.class_token:
+            self.class_token = nn.Parameter(torch.empty(1, 1, width))
+            nn.init.trunc_normal_(self.class_token, std=INITIAL_SPREAD)
+        if self.flat:
+            self.layers = _layers(architecture, "", tokens, config)
+            self.norm = nn.LayerNorm(width)
+            self.head = nn.Linear(width, config.classes)
+        else:
+            self.stages = nn.ModuleList(_stages(architecture, stages, tokens, config))
 
     def forward(self, image_BCHW: Tensor) -> Tensor:
         x_BTD = self.embeddings[self.patch_name](image_BCHW)
-        for layer in self.layers:
-            x_BTD = layer(x_BTD)
-        logits: Tensor = self.head(self.norm(x_BTD).mean(1))
+        if self.pooling == "token":
+            x_BTD = torch.cat([self.class_token.expand(x_BTD.shape[0], -1, -1), x_BTD], 1)
+        if self.flat:
+            parts, norm, head = self.layers, self.norm, self.head
+        else:
+            last = self.stages[-1]
+            assert isinstance(last, Stage)
+            parts, norm, head = self.stages, last.norm, last.head
+        for part in parts:
+            x_BTD = part(x_BTD)
+        normed = norm(x_BTD)
+        logits: Tensor = head(normed[:, 0] if self.pooling == "token" else normed.mean(1))
         return logits
+
+
+def _check_halving(grid: int, stages: int, *, patch: int, image_size: int) -> None:
+    unit = 2 ** (stages - 1)
+    if grid % unit:
+        raise ValueError(
+            f"{stages} stages halve the grid of tokens {stages - 1} times, but a patch of {patch} pixels divides an "
+            f"image of {image_size} into {grid} x {grid} tokens, and {unit} does not divide {grid}; choose fewer "
+            f"stages, or patch sizes that leave a multiple of {unit}."
+        )
+
+
+def _layers(architecture: Architecture, prefix: str, tokens: Tokens, config: VisionTransformerConfig) -> nn.ModuleList:
+    """The layers of one stage, or, with an empty prefix, of a flat network."""
+    block = str(architecture.get(f"{prefix}block", "transformer"))
+    return nn.ModuleList(
+        Block(
+            _below(architecture, f"{prefix}layers.{index}."), block=block, tokens=tokens, head_width=config.head_width
+        )
+        for index in range(int(architecture[f"{prefix}depth"]))
+    )
+
+
+def _stages(architecture: Architecture, count: int, tokens: Tokens, config: VisionTransformerConfig) -> Iterator[Stage]:
+    reduction: Reduction | None = None
+    for stage in range(count):
+        prefix = f"stages.{stage}."
+        try:
+            if stage:
+                width = int(architecture[f"{prefix}width"])
+                reduction = Reduction(tokens, width=width)
+                tokens = replace(tokens, width=width, grid=tokens.grid // 2)
+            layers = _layers(architecture, prefix, tokens, config)
+        except ValueError as error:
+            raise ValueError(f"stage {stage}: {error}") from error
+        last = stage == count - 1
+        yield Stage(reduction, layers, width=tokens.width, classes=config.classes if last else None)
 
 
 def builder(config: VisionTransformerConfig) -> Build:
@@ -163,6 +164,5 @@ def _for_task(task: Task) -> Build:
 FAMILY = ModelFamily(name="vision_transformer", builder=_for_task)
 
 
-def _layer(architecture: Architecture, index: int) -> dict[str, Value]:
-    prefix = f"layers.{index}."
+def _below(architecture: Architecture, prefix: str) -> dict[str, Value]:
     return {name.removeprefix(prefix): value for name, value in architecture.items() if name.startswith(prefix)}

@@ -76,6 +76,13 @@ def test_full_precision_alone_is_no_choice() -> None:
     assert "layers.0.bits" in load_space("vision_transformer", bits=8).smallest()
 
 
+def test_the_default_space_is_that_of_earlier_studies() -> None:
+    assert load_space("vision_transformer").digest == "60ae7ed3a963"
+    assert load_space("vision_transformer", depth=[2, 3, 4, 6], bits=[4, 8, 32]).digest == "61a8d30e5b8e"
+    defaults = {"stages": 1, "pooling": "mean", "block": "transformer", "growth": 3}
+    assert load_space("vision_transformer", **defaults).digest == "60ae7ed3a963"
+
+
 def test_options_may_widen_the_defaults() -> None:
     space = load_space("vision_transformer", depth=[6, 5], width=256, window=[7, 4])
     assert space.choices["depth"].values == (5, 6)
@@ -103,5 +110,108 @@ def test_layers_need_not_be_offered_one_by_one() -> None:
     ],
 )
 def test_wrong_options_are_explained(options: dict, message: str) -> None:
+    with pytest.raises(SpaceError, match=message):
+        load_space("vision_transformer", **options)
+
+
+ALL_BLOCKS = ("transformer", "convolution", "moat")
+
+
+class TestStages:
+    def test_names_and_kinds(self) -> None:
+        space = load_space("vision_transformer", stages=2, depth=(1, 2), mixer="softmax", bits=32, block=ALL_BLOCKS)
+        by_layer = ("mixer", "heads", "mlp_ratio")
+        stage = ("width", "depth", "block", *(f"layers.{i}.{name}" for i in (0, 1) for name in by_layer))
+        assert space.names == ("patch", "stages", *(f"stages.{s}.{name}" for s in (0, 1) for name in stage))
+        assert space.choices["stages"] == Ordinal(2)
+        assert space.choices["stages.0.width"] == Ordinal(32, 48, 64)
+        assert space.choices["stages.1.width"] == Ordinal(64, 96, 128)
+        assert space.choices["stages.1.block"] == Categorical(*ALL_BLOCKS)
+
+    def test_size_in_closed_form(self) -> None:
+        space = load_space(
+            "vision_transformer", stages=(1, 3), depth=(1, 2), mixer=("identity", "softmax"), bits=(8, 32),
+            block=ALL_BLOCKS,
+        )  # fmt: skip
+        convolution, softmax = 3 * 2, 3 * 3 * 2  # ratios and bits; and three numbers of heads
+        transformer = convolution + softmax
+        stage = 3 * sum(layer + layer**2 for layer in (transformer, convolution, softmax))
+        assert space.size() == 2 * (stage + stage**3)
+
+    def test_what_a_stage_has_is_active_where_the_stage_exists(self) -> None:
+        space = load_space("vision_transformer", stages=(1, 2, 3), block=ALL_BLOCKS)
+        for seed in range(100):
+            architecture = space.sample_balanced(random.Random(seed))
+            for stage in range(3):
+                present = stage < int(architecture["stages"])
+                for name in ("width", "depth", "block", "layers.0.mlp_ratio"):
+                    assert (f"stages.{stage}.{name}" in architecture) == present
+                mixes = architecture.get(f"stages.{stage}.block") in ("transformer", "moat")
+                assert (f"stages.{stage}.layers.0.mixer" in architecture) == mixes
+
+    def test_no_stage_is_narrower_than_the_one_before(self) -> None:
+        space = load_space("vision_transformer", stages=(2, 3), growth=(1, 2), width=(16, 32))
+        assert space.choices["stages.2.width"] == Ordinal(16, 32, 64, 128)
+        seen = set()
+        for seed in range(200):
+            architecture = space.sample_balanced(random.Random(seed))
+            widths = [int(architecture[f"stages.{s}.width"]) for s in range(int(architecture["stages"]))]
+            assert widths == sorted(widths)
+            seen.add(tuple(widths))
+        assert {(16, 16), (16, 32, 64), (32, 64, 128)} <= seen
+
+    def test_smallest_and_largest(self) -> None:
+        space = load_space("vision_transformer", stages=(2, 3), pooling=("mean", "token"), block=ALL_BLOCKS, depth=1)
+        smallest, largest = space.smallest(), space.largest()
+        assert (smallest["stages"], smallest["pooling"], smallest["stages.1.layers.0.mixer"]) == (2, "mean", "identity")
+        assert (largest["stages"], largest["pooling"], largest["stages.2.block"]) == (3, "token", "moat")
+
+
+class TestBlocksAndPooling:
+    def test_a_flat_space_has_them_without_a_prefix(self) -> None:
+        space = load_space("vision_transformer", depth=1, pooling=("token", "mean"), block=("moat", "transformer"))
+        assert space.names[:5] == ("depth", "width", "patch", "pooling", "block")
+        assert space.choices["pooling"] == Categorical("mean", "token")
+        assert space.choices["block"] == Categorical("transformer", "moat")
+
+    def test_a_moat_layer_has_attention(self) -> None:
+        space = load_space("vision_transformer", stages=2, block=("transformer", "moat"))
+        drawn = [space.fix({"stages.1.block": "moat"}).sample(random.Random(seed)) for seed in range(50)]
+        mixers = {a[name] for a in drawn for name in a if name.startswith("stages.1.") and name.endswith(".mixer")}
+        assert mixers == {"windowed", "softmax"}
+
+    def test_a_stage_of_convolutions_has_no_mixer_to_choose(self) -> None:
+        space = load_space("vision_transformer", stages=2, block="convolution", depth=1, bits=32)
+        assert [name for name in space.names if "layers.0" in name] == [
+            "stages.0.layers.0.mlp_ratio",
+            "stages.1.layers.0.mlp_ratio",
+        ]
+        assert space.smallest()["stages.0.block"] == "convolution"
+
+    @pytest.mark.parametrize("options", [{}, {"stages": 3}, {"stages": (1, 2), "block": ALL_BLOCKS}])
+    def test_a_class_token_is_read_right_after_a_full_attention(self, options: dict) -> None:
+        space = load_space("vision_transformer", pooling=("mean", "token"), depth=(1, 2, 3), **options)
+        mixers = {"mean": set(), "token": set()}
+        for seed in range(150):
+            architecture = space.sample_balanced(random.Random(seed))
+            prefix = f"stages.{int(architecture['stages']) - 1}." if "stages" in architecture else ""
+            last = int(architecture[f"{prefix}depth"]) - 1
+            mixers[architecture["pooling"]].add(architecture.get(f"{prefix}layers.{last}.mixer"))
+        assert mixers["token"] == {"softmax"}
+        assert len(mixers["mean"]) > 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stages": 5}, "option 'stages' takes whole numbers of at least 1 and at most 4, got 5"),
+        ({"pooling": "max"}, "option 'pooling'.*'max'"),
+        ({"block": "mobile"}, "option 'block'.*'mobile'"),
+        ({"pooling": "token", "mixer": "windowed"}, "pooling 'token' needs the mixer 'softmax'"),
+        ({"pooling": "token", "block": "convolution"}, "pooling 'token' needs the mixer 'softmax'"),
+        ({"block": "moat", "mixer": "identity"}, "block 'moat' needs an attention mixer"),
+    ],
+)
+def test_what_no_architecture_could_have_is_explained(options: dict, message: str) -> None:
     with pytest.raises(SpaceError, match=message):
         load_space("vision_transformer", **options)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
 
 from search_spaces import Architecture, load_space
 from supernet import load_task
 from supernet.compression import compressed
 from supernet.errors import IncompatibleTask, UnknownName
-from supernet.mixers import reference
-from supernet.mixers.windowed import WindowedAttention
 from supernet.models.registry import load_builder
 from supernet.models.vision_transformer import VisionTransformer, VisionTransformerConfig, builder
 from supernet.tasks.task import Split
+from tests.supernet.models.slow_vision_transformer import step_by_step
 from tests.supernet.toys import inputs
 
 SPACE = load_space("vision_transformer")
@@ -30,32 +29,12 @@ def model(architecture: Architecture) -> VisionTransformer:
     return module
 
 
-def step_by_step(module: VisionTransformer, image_BCHW: Tensor) -> Tensor:
-    """The same network written out, with the slow token mixers; patches are cut by hand."""
-    embedding = module.embeddings[module.patch_name]
-    side = embedding.project.kernel_size[0]
-    patches = image_BCHW.unfold(2, side, side).unfold(3, side, side)  # B C rows columns side side
-    flat = patches.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
-    x = flat @ embedding.project.weight.flatten(1).T + embedding.project.bias + embedding.position
-    for layer in module.layers:
-        if layer.attention is not None:
-            body, normed = layer.attention.body, layer.attention.norm(x)
-            windowed = isinstance(body, WindowedAttention)
-            mixer = reference.windowed_attention if windowed else reference.softmax_attention
-            x = x + mixer(body, normed)
-        if layer.convolution is not None:
-            x = x + reference.depthwise_convolution(layer.convolution.body, layer.convolution.norm(x))
-        normed = layer.feed_forward.norm(x)
-        hidden = torch.nn.functional.gelu(layer.feed_forward.body.expand(normed))
-        x = x + layer.feed_forward.body.contract(hidden)
-    return module.head(module.norm(x).mean(1))
-
-
 @pytest.mark.parametrize("seed", range(12))
 def test_it_computes_what_its_parts_say(seed: int) -> None:
-    module = model(SPACE.sample(random.Random(seed))).double()
+    architecture = SPACE.sample(random.Random(seed))
+    module = model(architecture).double()
     images = inputs(3, 1, 8, 8).double()
-    torch.testing.assert_close(module(images), step_by_step(module, images), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(module(images), step_by_step(module, architecture, images), rtol=1e-9, atol=1e-9)
 
 
 def test_the_sample_covers_every_mixer_and_patch() -> None:
@@ -98,6 +77,23 @@ def test_alternatives_that_share_weights_share_names_and_others_do_not() -> None
     patches = [model(SPACE.fix({"patch": p}).largest()).state_dict().keys() for p in (2, 4)]
     assert all("patch" in name for name in patches[0] ^ patches[1])
     assert patches[0] != patches[1]
+
+
+def test_an_architecture_of_an_earlier_study_is_the_same_network() -> None:
+    written = (
+        '{"depth":4,"layers.0.bits":8,"layers.0.heads":2,"layers.0.mixer":"windowed","layers.0.mlp_ratio":1,'
+        '"layers.0.window":2,"layers.1.bits":32,"layers.1.mixer":"identity","layers.1.mlp_ratio":2,'
+        '"layers.2.bits":32,"layers.2.heads":4,"layers.2.mixer":"windowed","layers.2.mlp_ratio":4,'
+        '"layers.2.window":2,"layers.3.bits":32,"layers.3.heads":1,"layers.3.mixer":"windowed",'
+        '"layers.3.mlp_ratio":2,"layers.3.window":2,"patch":2,"width":32}'
+    )
+    architecture = Architecture.from_json(written)
+    SPACE.check(architecture)
+    assert architecture.digest == "1f1d0f77b775"
+    module = model(architecture)
+    listed = "\n".join(f"{name} {tuple(parameter.shape)}" for name, parameter in module.named_parameters())
+    assert hashlib.sha256(listed.encode()).hexdigest()[:16] == "19d49cd97619a8b2"
+    assert sum(parameter.numel() for parameter in module.parameters()) == 35130
 
 
 def test_depth_counts_the_layers() -> None:
