@@ -13,6 +13,8 @@ SupernetError
 ├── DataError              a task's data is missing, empty or damaged
 ├── TrainingError
 │   ├── NonFiniteLoss      the loss is NaN or infinite
+│   ├── TrainingCollapsed  training lost what it had learnt, again after going back with a lower learning rate
+│   ├── TeacherError       a teacher cannot be opened, or does not answer for this task
 │   └── CheckpointError    a checkpoint cannot be written, or none of those present can be read
 └── ExportError
     ├── ParityError        the exported file does not compute what the module computes
@@ -70,6 +72,14 @@ class TrainingError(SupernetError):
 
 class NonFiniteLoss(TrainingError):
     """The loss became NaN or infinite."""
+
+
+class TrainingCollapsed(TrainingError):
+    """Training lost what it had learnt, and did so again after it went back with a lower learning rate."""
+
+
+class TeacherError(TrainingError):
+    """A teacher cannot be opened, or does not answer for this task."""
 
 
 class CheckpointError(TrainingError):

@@ -19,7 +19,7 @@ from runner.stages.train import FOLDER, precision_of
 from runner.store.records import ValueRecord
 from runner.work import worker_count
 from supernet.errors import CheckpointError
-from supernet.training.loop import restore
+from supernet.training.snapshot import restore
 
 if TYPE_CHECKING:
     from torch import nn

@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING
 import torch
 
 from runner.registered.values import NOTHING, Registered
+from runner.scoring import train_config
 from runner.study import recorded_spec
 from runner.validation import resolve
 from search_spaces import Architecture
 from supernet.errors import CheckpointError
 from supernet.training.checkpoint import Checkpoints
-from supernet.training.loop import HealthPoint, LoopConfig, Stopped, Watcher, restore
+from supernet.training.loop import HealthPoint, LoopConfig, Stopped, Watcher
 from supernet.training.retrain import retrain
+from supernet.training.snapshot import restore
+from supernet.training.supernet import extract_recalibrated
 
 if TYPE_CHECKING:
     from runner.parallel.trials import Trial, TrialSettings
@@ -56,7 +59,9 @@ class RetrainJob:
                 weights.extract(Architecture.from_json(self.architecture)),
                 planned.task,
                 self._config(planned.spec, trial.settings),
-                teacher=weights.extract(planned.space.largest()),
+                teacher=extract_recalibrated(
+                    weights, planned.space.largest(), planned.task, train_config(planned.spec)
+                ),
                 checkpoints=Checkpoints(trial.folder),
                 watcher=Watcher(health=lambda point: _report(trial, point), stop=trial.stop),
             )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from runner.errors import Interrupted
 from runner.scoring import train_config
 from supernet.errors import CheckpointError
-from supernet.training.loop import HealthPoint, Stopped, restore
+from supernet.training.loop import HealthPoint, Stopped
 from supernet.training.sampling import Sandwich
+from supernet.training.snapshot import restore
 from supernet.training.supernet import measured_precision, train_supernet
 
 if TYPE_CHECKING:

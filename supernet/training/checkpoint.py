@@ -21,7 +21,7 @@ from torch import Tensor
 from supernet.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
 KEPT = 2  # the newest may turn out to be damaged
@@ -44,9 +44,14 @@ class Checkpoints:
         self.folder = folder
         self._on_damaged = on_damaged or (lambda message: None)
 
-    def save(self, step: int, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> Path:
-        """Write a checkpoint and forget all but it and the one before it.  Raises `CheckpointError`."""
-        path = self.folder / f"step-{step:08d}.safetensors"
+    def save(
+        self, step: int, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], *, keep: Collection[int] = ()
+    ) -> Path:
+        """Write a checkpoint and forget all but it, the one before it and those of the steps in `keep`.
+
+        Raises `CheckpointError`.
+        """
+        path = self._path(step)
         # Copies: safetensors refuses tensors that share memory.
         copies = {
             name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
@@ -56,7 +61,7 @@ class Checkpoints:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(path, save(copies, header))
-            self._tidy(path)
+            self._tidy(path, {self._path(kept) for kept in keep})
         except OSError as error:
             raise CheckpointError(
                 f"cannot write the checkpoint {path}: {error.strerror or error}. Earlier ones are untouched; "
@@ -64,12 +69,12 @@ class Checkpoints:
             ) from error
         return path
 
-    def latest(self) -> Checkpoint | None:
-        """The newest readable checkpoint; None where there is none at all.
+    def latest(self, *, at_most: int | None = None) -> Checkpoint | None:
+        """The newest readable checkpoint, of a step up to `at_most`; None where there is none at all.
 
         Raises `CheckpointError` where files are present and all of them are damaged.
         """
-        files = self._files()
+        files = [path for path in self._files() if at_most is None or path <= self._path(at_most)]
         for path in reversed(files):
             try:
                 return _read(path)
@@ -82,17 +87,21 @@ class Checkpoints:
             )
         return None
 
-    def _tidy(self, newest: Path) -> None:
-        """Keep `newest` and the one before it.
+    def _tidy(self, newest: Path, kept: Collection[Path]) -> None:
+        """Keep `newest`, the one before it and what else is `kept`.
 
-        A later step can only be a damaged file that was passed over; a temporary one, what a killed process
-        left.
+        A later step can only be a damaged file that was passed over, or what training has gone back from; a temporary
+        file, what a killed process left.
         """
         files = self._files()
         position = files.index(newest) + 1
         stale = (*files[: max(0, position - KEPT)], *files[position:], *self.folder.glob(".step-*.tmp"))
         for old in stale:
-            old.unlink(missing_ok=True)
+            if old not in kept:
+                old.unlink(missing_ok=True)
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"step-{step:08d}.safetensors"
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("step-*.safetensors"))

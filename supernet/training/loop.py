@@ -1,4 +1,4 @@
-"""The training loop: batches, schedule, clipping, optimizer, health, checkpoints, exact resume.
+"""The training loop: batches, schedule, clipping, optimizer, health, checkpoints, exact resume, going back.
 
 It is the same for a supernet and for a single network; what one step does is a `Step` that the caller gives.
 All randomness of step `n` is derived from the seed and `n`, so a resumed run is the uninterrupted one, bit by
@@ -9,29 +9,38 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 
-from supernet.errors import CheckpointError, NonFiniteLoss, TrainingError
+from supernet.errors import CheckpointError, NonFiniteLoss, TrainingCollapsed, TrainingError
+from supernet.training.averaging import Average
+from supernet.training.batches import Batch, divided
+from supernet.training.collapse import MOST_ROLLBACKS, RATE_CUT, CollapseRule, Rollback
 from supernet.training.precision import PRECISIONS, Precision, computing_in
+from supernet.training.snapshot import collect, model_state, put_back
 
 if TYPE_CHECKING:
     from supernet.tasks.task import Task
-    from supernet.training.checkpoint import Checkpoints
+    from supernet.training.checkpoint import Checkpoint, Checkpoints
 
-Step = Callable[[int, Tensor, Tensor], Tensor]
-"""(step, inputs, targets) -> the loss to report; has run `backward` when it returns."""
+
+Step = Callable[[Batch], Tensor]
+"""What to do with a batch: returns its own mean loss, after `batch.backward` of it."""
 
 Health = Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoopConfig:
-    """How to train.  Linear warm-up, then a cosine to zero; decoupled weight decay on matrices only."""
+    """How to train.  Linear warm-up, then a cosine to zero; decoupled weight decay on matrices only.
+
+    A warm-up of 0.3 makes it a one-cycle rate (Smith & Topin 2018).
+    """
 
     steps: int
     batch: int = 128
@@ -39,6 +48,9 @@ class LoopConfig:
     weight_decay: float = 0.05
     warmup: float = 0.1  # share of the steps
     clip_norm: float = 1.0  # of the whole gradient
+    label_smoothing: float = 0.0  # of the targets, wherever labels are learnt
+    accumulate: int = 1  # parts of a batch, computed one after another for one update
+    ema: float | None = None  # decay of the averaged weights, which are then what is scored and used
     checkpoint_every: int = 200  # steps
     health_every: int = 100  # steps
     precision: Precision = "fp32"  # of the products in a step; weights and scores are always fp32
@@ -47,7 +59,7 @@ class LoopConfig:
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise TrainingError(f"precision is one of {', '.join(PRECISIONS)}; got {self.precision!r}.")
-        for name in ("steps", "batch", "checkpoint_every", "health_every"):
+        for name in ("steps", "batch", "checkpoint_every", "health_every", "accumulate"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} must be at least 1, got {getattr(self, name)}.")
         for name in ("learning_rate", "clip_norm"):
@@ -57,22 +69,34 @@ class LoopConfig:
             raise TrainingError(f"weight_decay must be zero or a positive number, got {self.weight_decay}.")
         if not 0 <= self.warmup <= 1:
             raise TrainingError(f"warmup is a share of the steps, between 0 and 1; got {self.warmup}.")
+        if not 0 <= self.label_smoothing < 1:
+            raise TrainingError(f"label_smoothing must be at least 0 and below 1, got {self.label_smoothing}.")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise TrainingError(f"ema is a decay between 0 and 1, or None for no averaging; got {self.ema}.")
 
 
 @dataclass(frozen=True)
 class HealthPoint:
-    """What a health check saw after a step."""
+    """What a health check saw after a step.
+
+    `values` are for people; `wrong`, the share of wrong predictions by subnet, is what a collapse shows in.
+    """
 
     step: int
     values: Health
+    wrong: Health = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Watcher:
-    """Those who follow a run: each is called between steps and must not change anything."""
+    """Those who follow a run: each is called between steps and must not change anything.
+
+    `rollback` hears of each return to a checkpoint, and when a run is resumed again of all those before.
+    """
 
     progress: Callable[[int, int, float], None] = lambda step, steps, loss: None
     health: Callable[[HealthPoint], None] = lambda point: None
+    rollback: Callable[[Rollback], None] = lambda rollback: None
     stop: Callable[[], bool] = lambda: False
 
 
@@ -80,11 +104,30 @@ class Stopped(Exception):
     """Training stopped between two steps because it was asked to; a checkpoint of that step was written."""
 
 
+class _NotFinite(Exception):
+    """A step's loss or gradient is NaN or infinite; nothing was updated."""
+
+
+@dataclass
+class _Run:
+    """What changes while a loop runs.  All but `saved` is in a checkpoint."""
+
+    optimizer: torch.optim.Optimizer
+    average: Average | None
+    step: int = 0  # how many were done
+    curve: list[HealthPoint] = field(default_factory=list)
+    rollbacks: list[Rollback] = field(default_factory=list)
+    # The newest two regular checkpoints that their own or a later check found healthy, the older one first.
+    healthy: tuple[int, ...] = (0,)
+    saved: int = 0  # the step of the newest checkpoint
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loop:
     """One training run of `model` on the training split of `task`.
 
-    `run` trains to the end, from the newest checkpoint where there is one.
+    `run` trains to the end, from the newest checkpoint where there is one.  With a `rule`, a run that collapses goes
+    back to its last healthy checkpoint and on from there with half the learning rate, up to `MOST_ROLLBACKS` times.
     """
 
     model: nn.Module
@@ -92,126 +135,164 @@ class Loop:
     step: Step
     config: LoopConfig
     checkpoints: Checkpoints | None = None
-    measure_health: Callable[[int], Health] | None = None
+    measure_health: Callable[[int], HealthPoint] | None = None
+    rule: CollapseRule | None = None
     watcher: Watcher = field(default_factory=Watcher)
 
     def run(self) -> list[HealthPoint]:
-        """Train; return the health curve.  Raises `NonFiniteLoss`, `CheckpointError` or `Stopped`."""
-        optimizer = _optimizer(self.model, self.config)
-        start, curve = self._resume(optimizer)
-        if start == 0:
-            self._save(start, optimizer, curve)  # a folder that cannot be written is found before the work is done
-        saved = start
-        for step in range(start, self.config.steps):
-            if self.watcher.stop():
-                if saved < step:
-                    self._save(step, optimizer, curve)
-                raise Stopped(f"stopped after step {step} of {self.config.steps}")
-            loss = self._one_step(step, optimizer)
-            done = step + 1
-            self.watcher.progress(done, self.config.steps, loss)
-            if self.measure_health and (done % self.config.health_every == 0 or done == self.config.steps):
-                point = HealthPoint(done, dict(self.measure_health(done)))
-                curve.append(point)
-                self.watcher.health(point)
-            if self.checkpoints and (done % self.config.checkpoint_every == 0 or done == self.config.steps):
-                self._save(done, optimizer, curve)
-                saved = done
-        return curve
+        """Train; return the health curve.  The model then holds the averaged weights, where they are asked for.
 
-    def _one_step(self, step: int, optimizer: torch.optim.Optimizer) -> float:
-        inputs, targets = batch_of(self.task, step, self.config)
-        rate = learning_rate(step, self.config)
-        for group in optimizer.param_groups:
+        Raises `NonFiniteLoss`, `TrainingCollapsed`, `CheckpointError` or `Stopped`.
+        """
+        run = self._begin()
+        while run.step < self.config.steps:
+            if self.watcher.stop():
+                if run.saved < run.step:
+                    self._save(run)
+                raise Stopped(f"stopped after step {run.step} of {self.config.steps}")
+            try:
+                loss = self._one_step(run)
+            except _NotFinite as found:
+                self._go_back(run, str(found), finite=False)
+                continue
+            self.watcher.progress(run.step, self.config.steps, loss)
+            collapse = self._check(run)
+            if collapse is not None:
+                self._go_back(run, collapse)
+            elif run.step % self.config.checkpoint_every == 0 or run.step == self.config.steps:
+                self._save(run)
+        if run.average is not None:
+            run.average.put()
+        return run.curve
+
+    def _one_step(self, run: _Run) -> float:
+        rate = self._rate(run)
+        for group in run.optimizer.param_groups:
             group["lr"] = rate
-        optimizer.zero_grad(set_to_none=True)
+        run.optimizer.zero_grad(set_to_none=True)
+        inputs, targets = batch_of(self.task, run.step, self.config)
+        loss = 0.0
         with torch.random.fork_rng(devices=[]):  # dropout and the like
-            torch.manual_seed(derive_seed(self.config.seed, "step", step))
+            torch.manual_seed(derive_seed(self.config.seed, "step", run.step))
             with computing_in(self.config.precision, inputs.device.type):
-                loss = float(self.step(step, inputs, targets).detach())
+                for batch in divided(run.step, inputs, targets, self.config.accumulate):
+                    loss += batch.share * float(self.step(batch).detach())
         if not math.isfinite(loss):
-            raise NonFiniteLoss(self._non_finite(step, f"the loss became {loss}"))
+            raise _NotFinite(f"the loss became {loss}")
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm))
         if not math.isfinite(norm):
-            raise NonFiniteLoss(self._non_finite(step, f"the gradient's norm became {norm}"))
-        optimizer.step()
+            raise _NotFinite(f"the gradient's norm became {norm}")
+        run.optimizer.step()
+        run.step += 1
+        if run.average is not None:
+            run.average.update(run.step)
         return loss
 
-    def _non_finite(self, step: int, what: str) -> str:
+    def _rate(self, run: _Run) -> float:
+        return learning_rate(run.step, self.config) * RATE_CUT ** len(run.rollbacks)
+
+    def _check(self, run: _Run) -> str | None:
+        """Measure health where it is due; what has collapsed, in words, or None."""
+        last = run.step == self.config.steps
+        if self.measure_health is None or not (run.step % self.config.health_every == 0 or last):
+            return None
+        with run.average.in_place() if run.average is not None else nullcontext():
+            point = self.measure_health(run.step)
+        run.curve.append(point)
+        self.watcher.health(point)
+        if self.rule is None:
+            return None
+        if self._fine(run):
+            self._trust(run, self._regular(run.step - 1))  # of this step there is none yet
+        return self.rule.verdict([point.wrong for point in run.curve], last=last)
+
+    def _go_back(self, run: _Run, reason: str, *, finite: bool = True) -> None:
+        """Return to the last healthy checkpoint with a lower learning rate, or raise where that is not possible."""
+        if self.checkpoints is None or self.rule is None or len(run.rollbacks) == MOST_ROLLBACKS:
+            self._give_up(run, reason, finite=finite)
+        # Not to where it stands: from there nothing but the same would follow.
+        earlier = [step for step in run.healthy if step < run.step]
+        checkpoint = self.checkpoints.latest(at_most=earlier[-1]) if earlier else None
+        if checkpoint is None:
+            self._give_up(run, reason, finite=finite)
+        rollback = Rollback(len(run.rollbacks) + 1, run.step, checkpoint.step, reason)
+        # The checkpoint does not know all of them if training went back beyond it before.
+        rollbacks = [*run.rollbacks, rollback]
+        healthy = (*(step for step in run.healthy if step < checkpoint.step), checkpoint.step)
+        self._put_back(run, checkpoint)
+        run.rollbacks, run.healthy = rollbacks, healthy
+        self._save(run)
+        self.watcher.rollback(rollback)
+
+    def _give_up(self, run: _Run, reason: str, *, finite: bool) -> NoReturn:
         try:
-            last = self.checkpoints.latest() if self.checkpoints else None
+            last = self.checkpoints.latest(at_most=run.healthy[-1] if self.rule else None) if self.checkpoints else None
             kept = f"the last good checkpoint is {last.path}" if last else "no checkpoint had been written"
         except CheckpointError as error:
             kept = str(error).rstrip(".")
-        return (
-            f"{what} at step {step + 1} of {self.config.steps} (learning rate "
-            f"{learning_rate(step, self.config):.2e}); {kept}. Lower the learning rate, lengthen the "
-            "warm-up, or look for non-finite values in the data."
+        if finite or run.rollbacks:
+            before = "; ".join(map(str, run.rollbacks))
+            raise TrainingCollapsed(
+                f"training collapsed after step {run.step} of {self.config.steps} (learning rate {self._rate(run):.2e})"
+                f": {reason}; {kept}{f'. It had gone back before: {before}' if before else ''}. Lower the learning "
+                "rate, lengthen the warm-up, narrow the space, or look for damaged data."
+            )
+        raise NonFiniteLoss(
+            f"{reason} at step {run.step + 1} of {self.config.steps} (learning rate {self._rate(run):.2e}); {kept}. "
+            "Lower the learning rate, lengthen the warm-up, or look for non-finite values in the data."
         )
 
-    def _save(self, step: int, optimizer: torch.optim.Optimizer, curve: Sequence[HealthPoint]) -> None:
-        if not self.checkpoints:
-            return
-        tensors = {f"model.{name}": tensor for name, tensor in _state(self.model).items()}
-        for name, parameter in self.model.named_parameters():
-            for key, value in optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{key}.{name}"] = value
-        metadata = {
-            "config": asdict(self.config),
-            "health": [[point.step, dict(point.values)] for point in curve],
-        }
-        self.checkpoints.save(step, tensors, metadata)
-
-    def _resume(self, optimizer: torch.optim.Optimizer) -> tuple[int, list[HealthPoint]]:
+    def _begin(self) -> _Run:
+        """Where the newest checkpoint left off, or the beginning, of which a checkpoint is made."""
+        average = Average(model_state(self.model), self.config.ema) if self.config.ema is not None else None
+        run = _Run(_optimizer(self.model, self.config), average)
         checkpoint = self.checkpoints.latest() if self.checkpoints else None
         if checkpoint is None:
-            return 0, []
+            self._save(run)  # a folder that cannot be written is found before the work is done
+            return run
         if checkpoint.metadata.get("config") != asdict(self.config):
             raise CheckpointError(
                 f"{checkpoint.path} was made with other settings than these; train in another folder, or "
                 "delete this one."
             )
-        restore(self.model, checkpoint.tensors, str(checkpoint.path))
-        for name, parameter in self.model.named_parameters():
-            state = {
-                key: checkpoint.tensors[f"optimizer.{key}.{name}"]
-                for key in ("step", "exp_avg", "exp_avg_sq")
-                if f"optimizer.{key}.{name}" in checkpoint.tensors
-            }
-            for key, value in state.items():
-                # The fused optimizer walks through memory: averages must lie in it as the parameter does.
-                like = parameter if value.shape == parameter.shape else value
-                optimizer.state[parameter][key] = torch.empty_like(like, dtype=value.dtype).copy_(value)
-        curve = [HealthPoint(step, values) for step, values in checkpoint.metadata["health"]]
-        return checkpoint.step, curve
+        self._put_back(run, checkpoint)
+        for rollback in run.rollbacks:  # the process may have been killed before the last one was told
+            self.watcher.rollback(rollback)
+        return run
 
+    def _put_back(self, run: _Run, checkpoint: Checkpoint) -> None:
+        put_back(checkpoint.tensors, self.model, run.average, run.optimizer, str(checkpoint.path))
+        run.step = checkpoint.step
+        run.curve = [HealthPoint(*point) for point in checkpoint.metadata["health"]]
+        run.rollbacks = [Rollback.from_json(data) for data in checkpoint.metadata["rollbacks"]]
+        run.healthy = tuple(checkpoint.metadata["healthy"])
+        run.saved = run.step
 
-def restore(model: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:
-    """Copy the model's part of a checkpoint into `model`, in place.
+    def _save(self, run: _Run) -> None:
+        if self.checkpoints is None:
+            return
+        regular = self._regular(run.step)
+        if run.curve and run.curve[-1].step == regular == run.step and self._fine(run):
+            self._trust(run, run.step)
+        metadata = {
+            "config": asdict(self.config),
+            "health": [[point.step, dict(point.values), dict(point.wrong)] for point in run.curve],
+            "rollbacks": [rollback.to_json() for rollback in run.rollbacks],
+            "healthy": run.healthy,
+        }
+        tensors = collect(self.model, run.average, run.optimizer)
+        self.checkpoints.save(run.step, tensors, metadata, keep={*run.healthy, regular} if self.rule else ())
+        run.saved = run.step
 
-    Raises `CheckpointError`, and changes nothing, where it does not fit.
-    """
-    state = _state(model)
-    found = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
-    wrong = [name for name in state.keys() | found.keys() if name not in state or name not in found]
-    wrong += [
-        name
-        for name in state.keys() & found.keys()
-        if (state[name].shape, state[name].dtype) != (found[name].shape, found[name].dtype)
-    ]
-    if wrong:
-        raise CheckpointError(f"{origin} belongs to another model: it differs in {', '.join(sorted(wrong)[:4])}.")
-    with torch.no_grad():
-        for name, tensor in state.items():
-            tensor.copy_(found[name])
+    def _fine(self, run: _Run) -> bool:
+        return self.rule is not None and self.rule.fine([point.wrong for point in run.curve])
 
+    def _trust(self, run: _Run, step: int) -> None:
+        run.healthy = (*run.healthy, step)[-2:] if step > run.healthy[-1] else run.healthy
 
-def _state(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters (tied ones once) and buffers by name, the tensors themselves."""
-    return {
-        **{name: parameter.detach() for name, parameter in model.named_parameters()},
-        **dict(model.named_buffers()),
-    }
+    def _regular(self, step: int) -> int:
+        """The newest step up to this one of which a run makes a checkpoint, whether or not it was ever stopped."""
+        return step // self.config.checkpoint_every * self.config.checkpoint_every
 
 
 def _optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:

@@ -6,20 +6,18 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from supernet.modes import evaluation_mode
-from supernet.tasks.task import labelled
-from supernet.tasks.task import loss as task_loss
-from supernet.training.distillation import soft_cross_entropy
+from supernet.training.distillation import Teacher, taught_loss
 from supernet.training.loop import HealthPoint, Loop, LoopConfig, Watcher
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from supernet.tasks.task import Task
+    from supernet.training.batches import Batch
     from supernet.training.checkpoint import Checkpoints
-
-DISTILLATION_SHARE = 0.5  # of the loss; the labels have the other half
 
 
 def retrain(
@@ -27,7 +25,7 @@ def retrain(
     task: Task,
     config: LoopConfig,
     *,
-    teacher: nn.Module | None = None,
+    teacher: Teacher | None = None,
     checkpoints: Checkpoints | None = None,
     watcher: Watcher | None = None,
 ) -> list[HealthPoint]:
@@ -39,16 +37,12 @@ def retrain(
     """
     module.train()
 
-    def step(number: int, inputs: Tensor, targets: Tensor) -> Tensor:
-        del number
-        logits = module(inputs).float()  # losses in fp32, whatever the products were computed in
-        total = task_loss(logits, targets)
-        if teacher is not None:
-            with torch.no_grad():
-                taught = teacher(inputs).float()
-            imitation = soft_cross_entropy(labelled(logits, targets)[0], labelled(taught, targets)[0])
-            total = (1 - DISTILLATION_SHARE) * total + DISTILLATION_SHARE * imitation
-        torch.autograd.backward(total)
+    def step(batch: Batch) -> Tensor:
+        logits = module(batch.inputs).float()  # losses in fp32, whatever the products were computed in
+        with torch.no_grad():
+            taught = None if teacher is None else teacher(batch.inputs).float()
+        total = taught_loss(logits, batch.targets, taught, config.label_smoothing)
+        batch.backward(total)
         return total.detach()
 
     loop = Loop(
@@ -57,8 +51,8 @@ def retrain(
         step=step,
         config=config,
         checkpoints=checkpoints,
-        measure_health=lambda _: task.score(module, task.validation),
+        measure_health=lambda done: HealthPoint(done, task.score(module, task.validation)),
         watcher=watcher or Watcher(),
     )
-    with evaluation_mode(teacher) if teacher is not None else nullcontext():
+    with evaluation_mode(teacher) if isinstance(teacher, nn.Module) else nullcontext():
         return loop.run()

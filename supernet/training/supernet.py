@@ -1,4 +1,4 @@
-"""Training of shared weights: several subnets a step, the first teaching the others.
+"""Training of shared weights: several subnets a step, taught by the labels, by the first of them or by a teacher.
 
 In-place distillation as in BigNAS (Yu et al. 2020, section 3.1): the largest subnet learns from the labels,
 the others from its probabilities in the same step.
@@ -7,30 +7,39 @@ the others from its probabilities in the same step.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import torch
+from torch import Tensor, nn
 
-from supernet.tasks.task import labelled
+from supernet.errors import TrainingError
+from supernet.modes import evaluation_mode
+from supernet.tasks.task import labelled, predict
 from supernet.tasks.task import loss as task_loss
-from supernet.training.distillation import soft_cross_entropy
+from supernet.training.collapse import CollapseRule, chance_of_wrong, share_of_wrong
+from supernet.training.distillation import Teacher, soft_cross_entropy, taught_loss
 from supernet.training.loop import HealthPoint, Loop, LoopConfig, Watcher, batch_of, derive_seed
 from supernet.training.precision import computing_in, faster_precision
 from supernet.training.recalibration import keeps_statistics, recalibrate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor
+    from collections.abc import Sequence
 
     from search_spaces import Architecture
     from supernet.shared_weights import SharedWeights
     from supernet.tasks.task import Task
+    from supernet.training.batches import Batch
     from supernet.training.checkpoint import Checkpoints
     from supernet.training.precision import MeasuredPrecision, Precision
     from supernet.training.sampling import SubnetSampler
 
 RECALIBRATION_BATCHES = 8
+
+Distillation = Literal["inplace", "labels"]
+"""inplace: the first subnet of a step learns from the labels, the others from it.  labels: all from the labels.
+Where there is a teacher, half of what is learnt from labels is learnt from the teacher."""
 
 
 def train_supernet(
@@ -39,38 +48,41 @@ def train_supernet(
     sampler: SubnetSampler,
     config: LoopConfig,
     *,
+    distillation: Distillation | None = None,
+    teacher: Teacher | None = None,
     checkpoints: Checkpoints | None = None,
     watcher: Watcher | None = None,
 ) -> list[HealthPoint]:
     """Train in place; return the main validation metric of the smallest, a random and the largest subnet over time.
 
-    Goes on from the newest checkpoint, and leaves the weights in training mode.  Raises what `Loop.run`
-    raises.
+    `distillation` is "inplace" unless the sampler divides the batch, where no subnet sees what another one is to learn;
+    `teacher` gives logits for inputs.  Goes on from the newest checkpoint, and leaves the weights in training mode,
+    averaged where `config` says so.
+
+    Raises what `Loop.run` raises, and `TrainingError` where the distillation is impossible.
     """
     weights.train()
+    step = _Recipe(
+        weights, sampler, config, distillation or ("labels" if sampler.divides_batch else "inplace"), teacher
+    )
+    validation = task.validation.targets
 
-    def step(number: int, inputs: Tensor, targets: Tensor) -> Tensor:
-        rng = random.Random(derive_seed(config.seed, "subnets", number))
-        first, *others = sampler.architectures(rng)
-        logits = weights.borrow(first)(inputs).float()  # losses in fp32, whatever the products were computed in
-        total = task_loss(logits, targets)
-        torch.autograd.backward(total)
-        reported = total.detach()
-        for architecture in others:
-            imitated, _ = labelled(weights.borrow(architecture)(inputs).float(), targets)
-            imitation = soft_cross_entropy(imitated, labelled(logits, targets)[0])
-            torch.autograd.backward(imitation)
-            reported = reported + imitation.detach()
-        return reported / (1 + len(others))
-
-    def health(number: int) -> Mapping[str, float]:
+    def health(number: int) -> HealthPoint:
         rng = random.Random(derive_seed(config.seed, "health", number))
         subnets = {
             "smallest": weights.space.smallest(),
             "random": weights.space.sample(rng),
             "largest": weights.space.largest(),
         }
-        return {name: score_inherited(weights, a, task, config)[task.main_metric] for name, a in subnets.items()}
+        trained = sampler.space_at(number - 1)
+        values, wrong = {}, {}
+        for name, architecture in subnets.items():
+            logits = inherited_logits(weights, architecture, task, config)
+            values[name] = task.measure(logits, validation)[task.main_metric]
+            # A random one is another one at each check, and what is not trained yet has nothing to lose.
+            if name != "random" and trained.contains(architecture):
+                wrong[name] = share_of_wrong(logits, validation)
+        return HealthPoint(number, values, wrong)
 
     loop = Loop(
         model=weights,
@@ -79,9 +91,78 @@ def train_supernet(
         config=config,
         checkpoints=checkpoints,
         measure_health=health,
+        rule=CollapseRule(chance_of_wrong(validation)),
         watcher=watcher or Watcher(),
     )
-    return loop.run()
+    with evaluation_mode(teacher) if isinstance(teacher, nn.Module) else nullcontext():
+        return loop.run()
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What one step does with its batch."""
+
+    weights: SharedWeights
+    sampler: SubnetSampler
+    config: LoopConfig
+    distillation: Distillation
+    teacher: Teacher | None
+
+    def __post_init__(self) -> None:
+        if self.distillation == "inplace" and self.sampler.divides_batch:
+            raise TrainingError(
+                "distillation 'inplace' needs all subnets of a step to see the same inputs, and this recipe divides "
+                "the batch among them; use distillation 'labels', with or without a teacher."
+            )
+
+    def __call__(self, batch: Batch) -> Tensor:
+        rng = random.Random(derive_seed(self.config.seed, "subnets", batch.step))
+        chosen = self.sampler.architectures(batch.step, rng)
+        with torch.no_grad():
+            taught = None if self.teacher is None else self.teacher(batch.inputs).float()
+        if self.sampler.divides_batch:
+            return self._divided(batch, chosen, taught)
+        return self._together(batch, chosen, taught)
+
+    def _together(self, batch: Batch, chosen: Sequence[Architecture], taught: Tensor | None) -> Tensor:
+        """All architectures on the whole batch, each with a backward pass of its own, so that one graph is kept."""
+        first, *others = chosen
+        logits = self._logits(first, batch.inputs)
+        total = self._label_loss(logits, batch.targets, taught)
+        batch.backward(total)
+        reported = total.detach()
+        for architecture in others:
+            other = self._logits(architecture, batch.inputs)
+            if self.distillation == "inplace":
+                total = soft_cross_entropy(labelled(other, batch.targets)[0], labelled(logits, batch.targets)[0])
+            else:
+                total = self._label_loss(other, batch.targets, taught)
+            batch.backward(total)
+            reported = reported + total.detach()
+        return reported / len(chosen)
+
+    def _divided(self, batch: Batch, chosen: Sequence[Architecture], taught: Tensor | None) -> Tensor:
+        """Row n of the whole batch goes to architecture n modulo their number: one graph, one backward pass."""
+        count = len(chosen)
+        logits, order = [], []
+        rows = torch.arange(len(batch.inputs))
+        for number, architecture in enumerate(chosen):
+            own = rows[(number - batch.start) % count :: count]
+            if len(own) > 0:
+                logits.append(self._logits(architecture, batch.inputs[own]))
+                order.append(own)
+        mixed = torch.cat(order)
+        total = self._label_loss(torch.cat(logits), batch.targets[mixed], taught if taught is None else taught[mixed])
+        batch.backward(total)
+        return total.detach()
+
+    def _logits(self, architecture: Architecture, inputs: Tensor) -> Tensor:
+        # Losses in fp32, whatever the products were computed in.
+        logits: Tensor = self.weights.borrow(architecture)(inputs).float()
+        return logits
+
+    def _label_loss(self, logits: Tensor, targets: Tensor, taught: Tensor | None) -> Tensor:
+        return taught_loss(logits, targets, taught, self.config.label_smoothing)
 
 
 def measured_precision(weights: SharedWeights, task: Task, config: LoopConfig) -> MeasuredPrecision:
@@ -101,7 +182,25 @@ def score_inherited(
     weights: SharedWeights, architecture: Architecture, task: Task, config: LoopConfig
 ) -> dict[str, float]:
     """Validation metrics of a subnet with shared weights; running statistics are recalibrated first."""
-    module = weights.borrow(architecture)
+    return task.measure(inherited_logits(weights, architecture, task, config), task.validation.targets)
+
+
+def inherited_logits(weights: SharedWeights, architecture: Architecture, task: Task, config: LoopConfig) -> Tensor:
+    """Logits of a subnet with shared weights for the validation split; running statistics are recalibrated first."""
+    return predict(_recalibrated(weights.borrow(architecture), task, config), task.validation)
+
+
+def extract_recalibrated(
+    weights: SharedWeights, architecture: Architecture, task: Task, config: LoopConfig
+) -> nn.Module:
+    """A copy of a subnet that computes what its inherited score was measured with, running statistics included.
+
+    Whoever runs an extracted module for its outputs wants this one: shared weights keep no statistics.
+    """
+    return _recalibrated(weights.extract(architecture), task, config)
+
+
+def _recalibrated(module: nn.Module, task: Task, config: LoopConfig) -> nn.Module:
     if keeps_statistics(module):
         recalibrate(module, (batch_of(task, step, config)[0] for step in range(RECALIBRATION_BATCHES)))
-    return task.score(module, task.validation)
+    return module

@@ -21,13 +21,15 @@ from supernet.training.loop import (
     LoopConfig,
     Stopped,
     Watcher,
-    restore,
 )
+from supernet.training.snapshot import restore
 from tests.supernet.training.small import equal, small_net, small_task, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from supernet.training.batches import Batch
 
 CONFIG = LoopConfig(steps=12, batch=8, checkpoint_every=5, health_every=3, learning_rate=0.05, seed=3)
 
@@ -35,16 +37,18 @@ CONFIG = LoopConfig(steps=12, batch=8, checkpoint_every=5, health_every=3, learn
 def loop_of(module: nn.Module, folder: Path | None = None, **changes: Any) -> Loop:
     """A loop that trains `module` on labels."""
 
-    def step(number: int, inputs: Tensor, targets: Tensor) -> Tensor:
-        total = task_loss(module(inputs), targets)
-        total.backward()
+    def step(batch: Batch) -> Tensor:
+        total = task_loss(module(batch.inputs), batch.targets)
+        batch.backward(total)
         return total.detach()
 
     settings = {
         "config": CONFIG,
         "step": step,
         "checkpoints": Checkpoints(folder) if folder else None,
-        "measure_health": lambda done: {"norm": float(next(module.parameters()).detach().norm()), "step": done},
+        "measure_health": lambda done: HealthPoint(
+            done, {"norm": float(next(module.parameters()).detach().norm()), "step": done}
+        ),
     }
     return Loop(model=module, task=small_task(), **{**settings, **changes})
 
@@ -126,7 +130,7 @@ def test_a_finished_run_does_nothing_more(
 ) -> None:
     loop_of(small_net(), tmp_path).run()
 
-    def never(number: int, inputs: Tensor, targets: Tensor) -> Tensor:
+    def never(batch: Batch) -> Tensor:
         raise AssertionError("a step was run")
 
     assert loop_of(small_net(), tmp_path, step=never).run() == uninterrupted[1]
@@ -192,10 +196,10 @@ def test_training_learns() -> None:
 
 
 def spoiled(module: nn.Module, at: int, spoil: Callable[[nn.Module, Tensor], Tensor]) -> Callable[..., Tensor]:
-    def step(number: int, inputs: Tensor, targets: Tensor) -> Tensor:
-        total = task_loss(module(inputs), targets)
+    def step(batch: Batch) -> Tensor:
+        total = task_loss(module(batch.inputs), batch.targets)
         total.backward()
-        return spoil(module, total.detach()) if number == at else total.detach()
+        return spoil(module, total.detach()) if batch.step == at else total.detach()
 
     return step
 
@@ -310,10 +314,10 @@ def test_gradients_are_clipped_before_the_step() -> None:
     module = small_net()
     norms: list[float] = []
 
-    def step(number: int, inputs: Tensor, targets: Tensor) -> Tensor:
-        if number:
+    def step(batch: Batch) -> Tensor:
+        if batch.step:
             norms.append(math.sqrt(sum(float((g**2).sum()) for g in gradients)))
-        total = task_loss(module(inputs), targets) * 1e4
+        total = task_loss(module(batch.inputs), batch.targets) * 1e4
         total.backward()
         gradients[:] = [p.grad for p in module.parameters() if p.grad is not None]
         return total.detach()

@@ -11,9 +11,9 @@ from torch import nn
 
 from supernet.tasks.task import loss as task_loss
 from supernet.training.checkpoint import Checkpoints
-from supernet.training.distillation import soft_cross_entropy
+from supernet.training.distillation import DISTILLATION_SHARE, soft_cross_entropy
 from supernet.training.loop import LoopConfig, Stopped, Watcher, batch_of, derive_seed
-from supernet.training.retrain import DISTILLATION_SHARE, retrain
+from supernet.training.retrain import retrain
 from tests.supernet.training.small import CLASSES, FEATURES, equal, small_net, small_task, state
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from supernet import SharedWeights
-from supernet.errors import CheckpointError, NonFiniteLoss
+from supernet.errors import CheckpointError, NonFiniteLoss, TrainingCollapsed
 from supernet.tasks.task import loss as task_loss
 from supernet.training.checkpoint import Checkpoints
 from supernet.training.distillation import soft_cross_entropy
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from search_spaces import Architecture
+    from search_spaces import Architecture, SearchSpace
     from supernet.training.loop import HealthPoint
 
 SPACE = small_space()
@@ -110,7 +110,7 @@ def test_a_step_is_in_place_distillation_from_the_first_subnet() -> None:
     train_supernet(shared, task, SAMPLER, config, watcher=Watcher(progress=lambda d, s, x: losses.append(x)))
 
     inputs, targets = batch_of(task, 0, config)
-    chosen = SAMPLER.architectures(random.Random(derive_seed(config.seed, "subnets", 0)))
+    chosen = SAMPLER.architectures(0, random.Random(derive_seed(config.seed, "subnets", 0)))
     total = {name: torch.zeros_like(value) for name, value in naive.named_parameters()}
     reported = []
     with torch.random.fork_rng(devices=[]):
@@ -144,12 +144,16 @@ def test_a_step_is_in_place_distillation_from_the_first_subnet() -> None:
 class Fixed:
     """Trains the same architectures in every step."""
 
+    divides_batch = False
     chosen: Sequence[Architecture]
     seen: list[int] = field(default_factory=list)
 
-    def architectures(self, rng: random.Random) -> Sequence[Architecture]:
+    def architectures(self, step: int, rng: random.Random) -> Sequence[Architecture]:
         self.seen.append(rng.getrandbits(30))
         return self.chosen
+
+    def space_at(self, step: int) -> SearchSpace:
+        return SPACE
 
 
 def test_only_what_the_chosen_subnets_use_is_trained() -> None:
@@ -176,12 +180,20 @@ def test_a_diverged_run_keeps_a_loadable_checkpoint(tmp_path: Path) -> None:
     rows = batch_of(replace(task, augment=lambda inputs, generator: inputs), 4, CONFIG)[0][:, 0]
     poisoned[int((rows[0] * 100).round()), 1] = math.nan
     broken = replace(task, train=replace(task.train, inputs=poisoned))
-    with pytest.raises(NonFiniteLoss, match=r"step \d of 9 .*checkpoint is .*step-0000000[04]") as caught:
+    with pytest.raises(TrainingCollapsed, match=r"step \d of 9 .*checkpoint is .*step-0000000[04]") as caught:
         train_supernet(weights(), broken, SAMPLER, CONFIG, checkpoints=Checkpoints(tmp_path))
     good = Checkpoints(tmp_path).latest()
     assert good is not None
     assert str(good.path) in str(caught.value)
+    assert str(caught.value).count("back to step 0") == 3
     assert all(bool(tensor.isfinite().all()) for tensor in good.tensors.values())
+
+
+def test_a_run_without_checkpoints_that_diverges_ends_at_once() -> None:
+    task = small_task()
+    broken = replace(task, train=replace(task.train, inputs=task.train.inputs * math.nan))
+    with pytest.raises(NonFiniteLoss, match=r"the loss became nan at step 1 of 9 .*no checkpoint"):
+        train_supernet(weights(), broken, SAMPLER, CONFIG)
 
 
 def test_a_checkpoint_of_another_space_is_refused(tmp_path: Path) -> None:
