@@ -8,14 +8,14 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from supernet.errors import UnknownName
-from supernet.tasks import digits, mqar
+from supernet.tasks import digits, mqar, text
 
 if TYPE_CHECKING:
     from supernet.tasks.task import Task
 
 TaskLoader = Callable[..., "Task"]
 
-_TASKS: dict[str, TaskLoader] = {"digits": digits.load, "mqar": mqar.load}
+_TASKS: dict[str, TaskLoader] = {"digits": digits.load, "mqar": mqar.load, "text": text.load}
 
 
 def task_names() -> tuple[str, ...]:
