@@ -11,7 +11,7 @@ from search_spaces.choice import Categorical, Choice, Ordinal
 from search_spaces.constraint import Condition, Constraint
 from search_spaces.errors import InfeasibleSpace, InvalidArchitecture, SpaceError, UnknownChoice, UnknownSpace
 from search_spaces.layers import LayerChoices, layered, per_layer
-from search_spaces.options import Names, Option, WholeNumbers
+from search_spaces.options import Levels, Names, Option, WholeNumbers
 from search_spaces.registry import (
     Family,
     OptionDescription,
@@ -44,6 +44,7 @@ __all__ = [
     "Option",
     "WholeNumbers",
     "Names",
+    "Levels",
     "SpaceDescription",
     "OptionDescription",
     "SpaceError",

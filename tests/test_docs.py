@@ -1,4 +1,4 @@
-"""The README tells the truth: its commands exist, its code runs, and no verb or make target is left out."""
+"""README and docs tell the truth: their commands exist, code runs, links lead somewhere; no verb is left out."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from runner.study import load_study
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {path: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 VERBS = typer.main.get_command(app).list_commands(None)  # type: ignore[attr-defined,arg-type]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.S)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.S)
 
 
-def test_every_verb_is_in_the_readme_and_every_command_in_the_readme_exists() -> None:
-    used = {line.split()[1] for block in blocks("sh") for line in block.splitlines() if line.startswith("supernaut ")}
+def test_every_verb_is_documented_and_every_documented_command_exists() -> None:
+    lines = [line for text in PAGES.values() for block in blocks("sh", text) for line in block.splitlines()]
+    used = {line.split()[1] for line in lines if line.startswith("supernaut ")}
     assert used == set(VERBS)
 
 
@@ -42,9 +44,11 @@ def test_the_readme_s_code_runs(code: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\(([^)#:]+)\)", README))
-def test_the_readme_s_links_exist(target: str) -> None:
-    assert (ROOT / target).exists()
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_links_of_a_page_exist(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)\)", PAGES[page])
+    assert targets
+    assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
 def test_every_example_is_a_valid_study() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from runner.cli.common import Output, OutputOption, emit, home_of, open_record, say
+
+if TYPE_CHECKING:
+    from runner.registered.values import AllowedExtension
+    from search_spaces import Family
 
 database = typer.Typer(no_args_is_help=True, help="The record of studies.")
 
@@ -19,34 +23,70 @@ def register(app: typer.Typer) -> None:
 
 
 def spaces(
+    context: typer.Context,
     name: Annotated[str | None, typer.Argument(help="A family, for its options; all families if left out.")] = None,
     output: OutputOption = Output.table,
 ) -> None:
     """List the families of search spaces, or one family's options."""
-    from search_spaces import describe_space, load_space, space_names
+    from runner.registered.extensions import find_extension
+    from runner.registered.ledger import read_registered
+    from search_spaces import space_family, space_names
 
-    if name is None:
-        rows: list[dict[str, Any]] = [
-            {
-                "space": known,
-                "about": describe_space(known).summary,
-                "architectures": load_space(known).size(),
-            }
-            for known in space_names()
-        ]
-    else:
-        rows = [
-            {"option": option.name, "about": option.about, "default": ", ".join(map(str, option.default))}
-            for option in describe_space(name).options
-        ]
+    registered = read_registered(home_of(context))
+    if name is not None:
+        entry = find_extension(name, "family", space_names(), registered)
+        emit(_options(space_family(name) if entry is None else _own_space(entry)), output)
+        return
+    rows = [_family_row(space_family(known)) for known in space_names()]
+    rows += [_extension_row(entry) for entry in registered.extensions_of("family")]
     emit(rows, output)
 
 
-def tasks(output: OutputOption = Output.table) -> None:
+def _options(family: Family) -> list[dict[str, Any]]:
+    return [
+        {"option": option.name, "about": option.about, "default": ", ".join(map(str, option.default))}
+        for option in family.options
+    ]
+
+
+def _family_row(family: Family, extension: str = "") -> dict[str, Any]:
+    return {
+        "space": family.name,
+        "about": family.summary,
+        "architectures": family.space({}).size(),
+        "extension": extension,
+    }
+
+
+def _extension_row(entry: AllowedExtension) -> dict[str, Any]:
+    """One that cannot be loaded does not keep the others from being listed."""
+    from runner.errors import ExtensionError
+    from runner.registered.extensions import foreign_code
+
+    try:
+        with foreign_code(entry, "making its space", passing=(ExtensionError,)):
+            return _family_row(_own_space(entry), entry.target)
+    except ExtensionError as error:
+        return {"space": entry.name, "about": f"NOT OK: {error}", "architectures": None, "extension": entry.target}
+
+
+def _own_space(entry: AllowedExtension) -> Family:
+    from runner.registered.resolving import own_space
+
+    return own_space(entry)
+
+
+def tasks(context: typer.Context, output: OutputOption = Output.table) -> None:
     """List the tasks."""
+    from runner.registered.ledger import read_registered
     from supernet.tasks.registry import describe_task, task_names
 
-    emit([{"task": name, "about": describe_task(name)} for name in task_names()], output)
+    rows = [{"task": name, "about": describe_task(name), "extension": ""} for name in task_names()]
+    rows += [
+        {"task": entry.name, "about": entry.about, "extension": entry.target}
+        for entry in read_registered(home_of(context)).extensions_of("task")
+    ]
+    emit(rows, output)
 
 
 def devices(context: typer.Context, output: OutputOption = Output.table) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import Conflict, DamagedLedger, NotFound, SpecError
-from runner.registered.values import AllowedExtension, Registered, RegisteredData
+from runner.registered.values import AllowedExtension, ExtensionKind, Registered, RegisteredData
 from runner.study import NAME
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from runner.settings import Home
 
 VERSION = 1
+_KINDS: dict[str, ExtensionKind] = {"task": "task", "family": "family"}
 
 
 def read_registered(home: Home) -> Registered:
@@ -43,8 +44,11 @@ def read_registered(home: Home) -> Registered:
                 "the version that wrote it."
             )
         return Registered(
-            data=tuple(RegisteredData(name=name, **rest) for name, rest in content["data"].items()),
-            extensions=tuple(AllowedExtension(name=name, **rest) for name, rest in content["extensions"].items()),
+            data=tuple(RegisteredData(name=name, **_texts(rest)) for name, rest in content["data"].items()),
+            extensions=tuple(
+                AllowedExtension(name=name, kind=_KINDS[rest.pop("kind")], **_texts(rest))
+                for name, rest in content["extensions"].items()
+            ),
             cache=cache,
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -143,6 +147,13 @@ def _write(home: Home, registered: Registered) -> None:
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+def _texts(entry: dict[str, Any]) -> dict[str, str]:
+    for field, value in entry.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{field} is {value!r}, not a text")
+    return entry
 
 
 def _damaged(path: Path, why: str) -> str:

@@ -19,7 +19,7 @@ from runner.registered.task_check import check_own_task
 from search_spaces import SpaceError, space_family, space_names
 from supernet.errors import SupernetError, UnknownName
 from supernet.models.registry import builder_of, load_family
-from supernet.tasks.registry import call_loader, loader_options, task_loader, task_names
+from supernet.tasks.registry import CACHE, DATA, call_loader, loader_options, task_loader, task_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from supernet.skeleton import Build
     from supernet.tasks.task import Task
 
-DATA, CACHE = "data", "cache"  # parameters of loaders that a study does not fill in by itself
 _OURS = (SupernetError, SpaceError, RunnerError)  # errors that already say what a person can do
 
 
@@ -112,23 +111,25 @@ def _options(asked: TaskSpec, parameters: dict[str, bool], registered: Registere
     """The options that a study may give as they are, and the path of the data that it names."""
     options = asked.options
     if CACHE in options:
-        raise SpecError(f"{CACHE}: where a task keeps what it prepared is not for a study to say; leave it out.")
+        raise SpecError(f"task.{CACHE}: where a task keeps what it prepared is not for a study to say; leave it out.")
     if DATA not in parameters:
         return options, None
     if DATA not in options:
         if parameters[DATA]:
-            raise SpecError(f"the task {asked.name!r} needs data: give data: NAME. {_how_to_register(registered)}")
+            raise SpecError(
+                f"task.{DATA}: the task {asked.name!r} needs data; give its name. {_how_to_register(registered)}"
+            )
         return options, None
     name = options.pop(DATA)
     path = registered.path_of(name)
     if path is None:
         raise SpecError(
-            f"data: no data is registered as {name!r}. A study gives a name, never a path. "
+            f"task.{DATA}: no data is registered as {name!r}. A study gives a name, never a path. "
             f"{_how_to_register(registered)}"
         )
     if not Path(path).exists():
         raise NotFound(
-            f"data: {name!r} is registered as {path}, where nothing is now. Put it back, or register it anew: "
+            f"task.{DATA}: {name!r} is registered as {path}, where nothing is now. Put it back, or register it anew: "
             f"supernaut data remove {name}, then supernaut data add {name} PATH"
         )
     return options, path

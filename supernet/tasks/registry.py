@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 TaskLoader = Callable[..., "Task"]
 
+# Parameters that mean the same in every loader that has them: the file or folder that holds the data, and a folder for
+# what was prepared from it, or None.  In a study the operator decides about both.
+DATA, CACHE = "data", "cache"
+
 _TASKS: dict[str, TaskLoader] = {"digits": digits.load, "mqar": mqar.load, "text": text.load}
 
 
@@ -44,17 +48,12 @@ def task_loader(name: str) -> TaskLoader:
 
 
 def call_loader(name: str, loader: TaskLoader, options: Mapping[str, Any]) -> Task:
-    """The task that a loader makes with these options, which are checked against its parameters.
-
-    Two parameters mean the same in every loader: `data`, the file or folder that holds the data, and `cache`, a folder
-    for what was prepared from it, or None.
-    """
+    """The task that a loader makes with these options, which are checked against its parameters."""
     parameters = loader_options(loader)
     for option in options:
         if option not in parameters:
-            raise UnknownName(
-                f"the task {name!r} has no option {option!r}; it has {', '.join(parameters) or 'none at all'}."
-            )
+            offered = ", ".join(known for known in parameters if known != CACHE) or "none at all"
+            raise UnknownName(f"the task {name!r} has no option {option!r}; it has {offered}.")
     missing = [option for option, needed in parameters.items() if needed and option not in options]
     if missing:
         raise UnknownName(f"the task {name!r} needs {' and '.join(map(repr, missing))}; give it beside the name.")

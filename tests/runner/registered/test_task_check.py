@@ -1,0 +1,60 @@
+"""A task of one's own that cannot be trained on is refused in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from runner.errors import ExtensionError
+from runner.registered.task_check import check_own_task
+from runner.registered.values import AllowedExtension
+from supernet.tasks.task import UNLABELLED, Split
+from tests.runner.registered.own_code import plain
+from tests.supernet.models import examples
+
+ENTRY = AllowedExtension(name="mine", kind="task", target="m:load")
+INPUTS, TARGETS = torch.randn(6, 4), torch.arange(6) % 3
+
+
+@pytest.mark.parametrize("made", [examples.images, examples.sentences, examples.language, examples.recordings])
+def test_every_kind_of_task_passes(made: Any) -> None:
+    task = made()
+    assert check_own_task(ENTRY, task) is task
+
+
+@pytest.mark.parametrize(
+    ("split", "words"),
+    [
+        (Split(INPUTS[:0], TARGETS[:0]), "is empty"),
+        (Split(INPUTS, TARGETS[:4]), "has 6 inputs and 4 targets"),
+        (Split(INPUTS, TARGETS.float()), r"targets of type torch\.float32"),
+        (Split(INPUTS, TARGETS + 1), "targets from 1 to 3; classes are 0 to 2"),
+        (Split(INPUTS, TARGETS - 1), "targets from -1 to 1"),
+        (Split(INPUTS, torch.full((6,), UNLABELLED)), "no labelled target"),
+        (Split(INPUTS.byte(), TARGETS), r"inputs of type torch\.uint8"),
+    ],
+)
+@pytest.mark.parametrize("name", ["train", "validation", "test"])
+def test_a_split_that_cannot_be_used(name: str, split: Split, words: str) -> None:
+    with pytest.raises(ExtensionError, match=f"'mine' .*its {name} split .*{words}"):
+        check_own_task(ENTRY, replace(plain(), **{name: split}))
+
+
+def test_bytes_that_are_prepared_are_fine() -> None:
+    task = replace(plain(), train=Split(INPUTS.byte(), TARGETS, torch.Tensor.float))
+    assert check_own_task(ENTRY, task) is task
+
+
+def test_tokens_are_whole_numbers_of_a_vocabulary() -> None:
+    with pytest.raises(ExtensionError, match="is of tokens"):
+        check_own_task(ENTRY, replace(plain(), kind="tokens", vocabulary=9))
+    with pytest.raises(ExtensionError, match="names a vocabulary"):
+        check_own_task(ENTRY, replace(examples.sentences(), vocabulary=None))
+
+
+def test_something_must_be_measured() -> None:
+    with pytest.raises(ExtensionError, match="no metrics"):
+        check_own_task(ENTRY, replace(plain(), metrics={}))
