@@ -79,6 +79,10 @@ def train_config(spec: StudySpec, precision: Precision = "fp32") -> LoopConfig:
         batch=train.batch,
         learning_rate=train.learning_rate,
         weight_decay=train.weight_decay,
+        warmup=train.warmup,
+        label_smoothing=train.label_smoothing,
+        accumulate=train.accumulate,
+        ema=train.ema,
         precision=precision,
         seed=spec.seed,
     )

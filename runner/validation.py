@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from predictors.costs import cost, model_size
 from predictors.design import spread
 from runner.errors import ExtensionError, SpecError, Unreachable
+from runner.recipes import check_training
 from runner.registered.resolving import family_of, task_of
 from runner.registered.values import NOTHING, Registered
 from runner.search.registry import algorithm_names
@@ -94,6 +95,7 @@ def plan(spec: StudySpec, registered: Registered = NOTHING) -> Plan:
     _check_score_bounds(made)
     _check_computed_bounds(made)
     _check_points(spec)
+    check_training(made)
     return made
 
 

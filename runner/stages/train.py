@@ -2,52 +2,80 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import Interrupted
+from runner.recipes import sampler_of, teacher_of
 from runner.scoring import train_config
 from supernet.errors import CheckpointError
 from supernet.training.loop import HealthPoint, Stopped
-from supernet.training.sampling import Sandwich
 from supernet.training.snapshot import restore
 from supernet.training.supernet import measured_precision, train_supernet
 
 if TYPE_CHECKING:
     from runner.work import StudyWork
+    from supernet.training.collapse import Rollback
     from supernet.training.precision import Precision
 
 FOLDER = "supernet"
 PRECISION_EVENT = "train.precision"
+HEALTH_EVENT = "train.health"
+ROLLBACK_EVENT = "train.rollback"
 
 
 def run(work: StudyWork) -> dict[str, Any]:
     """Train from the newest checkpoint to the end; the detail holds the health curve, events hold it as it grows."""
-
-    events = work.repository.events(work.study.id)
-    seen = max((event.payload["step"] for event in events if event.kind == "train.health"), default=0)
-
-    def health(point: HealthPoint) -> None:
-        if point.step <= seen:  # told before the process was killed
-            return
-        payload = {"step": point.step, **point.values}
-        work.commit(lambda: work.repository.add_event(work.study.id, "train.health", payload))
-        scores = ", ".join(f"{subnet} {score:.4g}" for subnet, score in point.values.items())
-        work.reporter.note(f"step {point.step}: validation {work.plan.task.main_metric} {scores}")
-
+    told = _Told(work)
     precision = precision_of(work)
     try:
         curve = train_supernet(
             work.weights,
             work.plan.task,
-            Sandwich(work.plan.space, work.spec.train.random_subnets),
+            sampler_of(work.spec.train, work.plan.space),
             train_config(work.spec, precision),
+            distillation=work.spec.train.distillation,
+            teacher=teacher_of(work),
             checkpoints=work.checkpoints(FOLDER),
-            watcher=work.watcher(health),
+            watcher=replace(work.watcher(told.health), rollback=told.rollback),
         )
     except Stopped as stopped:
         raise Interrupted(f"{stopped}; a checkpoint of it is kept") from stopped
     return {"precision": precision, "health": [{"step": point.step, **point.values} for point in curve]}
+
+
+class _Told:
+    """What the record and the user hear of a training while it goes on, each thing once however often it is resumed."""
+
+    def __init__(self, work: StudyWork) -> None:
+        self._work = work
+        events = work.repository.events(work.study.id)
+        self._rollbacks = [event.payload["number"] for event in events if event.kind == ROLLBACK_EVENT]
+        self._step = 0  # of the newest health check that was told and still counts
+        for event in events:
+            if event.kind in (HEALTH_EVENT, ROLLBACK_EVENT):
+                self._step = event.payload["step" if event.kind == HEALTH_EVENT else "back_to"]
+
+    def health(self, point: HealthPoint) -> None:
+        """A check of the smallest, a random and the largest subnet."""
+        if point.step <= self._step:
+            return
+        self._tell(HEALTH_EVENT, {"step": point.step, **point.values})
+        self._step = point.step
+        scores = ", ".join(f"{subnet} {score:.4g}" for subnet, score in point.values.items())
+        self._work.reporter.note(f"step {point.step}: validation {self._work.plan.task.main_metric} {scores}")
+
+    def rollback(self, rollback: Rollback) -> None:
+        """A return to a healthy checkpoint."""
+        if rollback.number in self._rollbacks:
+            return
+        self._tell(ROLLBACK_EVENT, rollback.to_json())
+        self._rollbacks.append(rollback.number)
+        self._step = rollback.back_to
+        self._work.reporter.note(f"{rollback}, with {rollback.rate_factor:g} times the learning rate")
+
+    def _tell(self, kind: str, payload: dict[str, Any]) -> None:
+        self._work.commit(lambda: self._work.repository.add_event(self._work.study.id, kind, payload))
 
 
 def precision_of(work: StudyWork) -> Precision:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from supernet.tasks.task import labelled
 from supernet.tasks.task import loss as task_loss
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DISTILLATION_SHARE = 0.5  # of the loss of who has a teacher; the labels have the other half
+
+Distillation = Literal["inplace", "labels"]
+"""inplace: the first subnet of a step learns from the labels, the others from it.  labels: all from the labels.
+Where there is a teacher, half of what is learnt from labels is learnt from the teacher."""
 
 Teacher = Callable[["Tensor"], "Tensor"]
 """Logits for inputs: any module, or a model in a file (`teacher.OnnxTeacher`)."""

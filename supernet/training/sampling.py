@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from search_spaces import Architecture, SearchSpace
+    from supernet.training.distillation import Distillation
 
 MOST_AT_ONCE = 64  # architectures of one step: each costs a forward and a backward pass
 
@@ -27,6 +28,11 @@ class SubnetSampler(Protocol):
     @property
     def divides_batch(self) -> bool:
         """Whether each architecture gets a part of the batch of its own instead of all of it."""
+        ...
+
+    @property
+    def usual_distillation(self) -> Distillation:
+        """From whom the subnets of a step learn unless someone says otherwise."""
         ...
 
     def architectures(self, step: int, rng: random.Random) -> Sequence[Architecture]:
@@ -47,6 +53,7 @@ class Sandwich:
     """
 
     divides_batch: ClassVar[bool] = False
+    usual_distillation: ClassVar[Distillation] = "inplace"
     space: SearchSpace
     random_subnets: int = 2
     weights: SamplingWeights = field(default_factory=SamplingWeights)
@@ -69,6 +76,7 @@ class MultiArchitecture:
     """
 
     divides_batch: ClassVar[bool] = True
+    usual_distillation: ClassVar[Distillation] = "labels"  # none sees what another one is to learn
     space: SearchSpace
     subnets: int = 2
     weights: SamplingWeights = field(default_factory=SamplingWeights)
@@ -94,6 +102,7 @@ class EveryArchitecture:
     """
 
     divides_batch: ClassVar[bool] = False
+    usual_distillation: ClassVar[Distillation] = "labels"  # the largest need not be the one to learn from
     space: SearchSpace
 
     def __post_init__(self) -> None:

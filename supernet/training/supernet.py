@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from supernet.modes import evaluation_mode
 from supernet.tasks.task import labelled, predict
 from supernet.tasks.task import loss as task_loss
 from supernet.training.collapse import CollapseRule, chance_of_wrong, share_of_wrong
-from supernet.training.distillation import Teacher, soft_cross_entropy, taught_loss
+from supernet.training.distillation import Distillation, Teacher, soft_cross_entropy, taught_loss
 from supernet.training.loop import HealthPoint, Loop, LoopConfig, Watcher, batch_of, derive_seed
 from supernet.training.precision import computing_in, faster_precision
 from supernet.training.recalibration import keeps_statistics, recalibrate
@@ -37,10 +37,6 @@ if TYPE_CHECKING:
 
 RECALIBRATION_BATCHES = 8
 
-Distillation = Literal["inplace", "labels"]
-"""inplace: the first subnet of a step learns from the labels, the others from it.  labels: all from the labels.
-Where there is a teacher, half of what is learnt from labels is learnt from the teacher."""
-
 
 def train_supernet(
     weights: SharedWeights,
@@ -55,16 +51,14 @@ def train_supernet(
 ) -> list[HealthPoint]:
     """Train in place; return the main validation metric of the smallest, a random and the largest subnet over time.
 
-    `distillation` is "inplace" unless the sampler divides the batch, where no subnet sees what another one is to learn;
-    `teacher` gives logits for inputs.  Goes on from the newest checkpoint, and leaves the weights in training mode,
-    averaged where `config` says so.
+    `distillation` is the sampler's usual one unless given; `teacher` gives logits for inputs.  Goes on from the newest
+    checkpoint, back to a healthy one where training collapses, and leaves the weights in training mode, averaged where
+    `config` says so.
 
     Raises what `Loop.run` raises, and `TrainingError` where the distillation is impossible.
     """
     weights.train()
-    step = _Recipe(
-        weights, sampler, config, distillation or ("labels" if sampler.divides_batch else "inplace"), teacher
-    )
+    step = _Recipe(weights, sampler, config, distillation or sampler.usual_distillation, teacher)
     validation = task.validation.targets
 
     def health(number: int) -> HealthPoint:

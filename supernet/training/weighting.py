@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from search_spaces.errors import UnknownChoice, unknown_name
 from supernet.errors import TrainingError
@@ -28,7 +28,7 @@ class SamplingWeights:
     by_name: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, space: SearchSpace, given: Mapping[str, Mapping[object, float]]) -> SamplingWeights:
+    def of(cls, space: SearchSpace, given: Mapping[str, Mapping[Any, float]]) -> SamplingWeights:
         """From `{"mixer": {"softmax": 2.0}}`: names, last parts of names or patterns, then values.
 
         Where two entries weigh one value, the later one counts.  Raises `UnknownChoice`, or `TrainingError` for a

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from search_spaces import Architecture, SearchSpace
+    from supernet.training.distillation import Distillation
     from supernet.training.sampling import SubnetSampler
 
 OPEN_BY = 0.5  # of the steps: all of the space then has the other half, in which the learning rate falls
@@ -67,6 +68,11 @@ class Widening:
     def divides_batch(self) -> bool:
         """As the stages do."""
         return self.stages[0][1].divides_batch
+
+    @property
+    def usual_distillation(self) -> Distillation:
+        """As in the stages."""
+        return self.stages[0][1].usual_distillation
 
     def architectures(self, step: int, rng: random.Random) -> Sequence[Architecture]:
         # While nearly everything is closed the largest is the smallest and the random one, too: once is enough.

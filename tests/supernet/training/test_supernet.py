@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 import torch
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from search_spaces import Architecture, SearchSpace
+    from supernet.training.distillation import Distillation
     from supernet.training.loop import HealthPoint
 
 SPACE = small_space()
@@ -144,7 +145,8 @@ def test_a_step_is_in_place_distillation_from_the_first_subnet() -> None:
 class Fixed:
     """Trains the same architectures in every step."""
 
-    divides_batch = False
+    divides_batch: ClassVar[bool] = False
+    usual_distillation: ClassVar[Distillation] = "inplace"
     chosen: Sequence[Architecture]
     seen: list[int] = field(default_factory=list)
 

@@ -1,0 +1,120 @@
+"""What the train section of a study stands for: its sampler and its teacher, and whether they fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.errors import Conflict, NotFound, SpecError
+from search_spaces import SpaceError
+from supernet.errors import TeacherError, TrainingError
+from supernet.training.sampling import EveryArchitecture, MultiArchitecture, Sandwich
+from supernet.training.weighting import SamplingWeights
+from supernet.training.widening import Widening, evenly
+
+if TYPE_CHECKING:
+    from runner.study import TrainSpec
+    from runner.validation import Plan
+    from runner.work import StudyWork
+    from search_spaces import SearchSpace
+    from supernet.training.sampling import SubnetSampler
+    from supernet.training.teacher import OnnxTeacher
+
+TEACHER_EVENT = "train.teacher"
+
+
+def sampler_of(train: TrainSpec, space: SearchSpace) -> SubnetSampler:
+    """Which subnets each step trains.  Raises `SpecError`, naming the field."""
+    try:
+        weights = SamplingWeights.of(space, train.sampling)
+    except (SpaceError, TrainingError) as error:
+        raise SpecError(f"train.sampling: {error}") from error
+
+    def recipe(part: SearchSpace) -> SubnetSampler:
+        if train.recipe == "all":
+            return EveryArchitecture(part)
+        if train.recipe == "multi":
+            return MultiArchitecture(part, train.random_subnets, weights)
+        return Sandwich(part, train.random_subnets, weights)
+
+    try:
+        whole = recipe(space)
+    except TrainingError as error:
+        raise SpecError(f"train.recipe: {error}") from error
+    if not train.widen:
+        return whole
+    try:
+        return Widening.over(space, evenly(train.widen), train.steps, recipe)
+    except (SpaceError, TrainingError) as error:
+        raise SpecError(f"train.widen: {error}") from error
+
+
+def check_training(planned: Plan) -> None:
+    """Refuse a train section that contradicts itself, the space or the size of the data.  Raises `SpecError`."""
+    train = planned.spec.train
+    batch = min(train.batch, len(planned.task.train))
+    if train.recipe == "multi":
+        if train.distillation == "inplace":
+            raise SpecError(
+                "train.distillation: 'inplace' needs all subnets of a step to see the same inputs, and the recipe "
+                "'multi' divides the batch among them; leave it out."
+            )
+        if not 1 <= train.random_subnets <= batch:
+            raise SpecError(
+                f"train.random_subnets: the recipe 'multi' divides a batch of {batch} among 1 to {batch} subnets, not "
+                f"{train.random_subnets}."
+            )
+    if train.sampling and (train.recipe == "all" or train.random_subnets == 0):
+        raise SpecError("train.sampling: nothing is drawn at random with these settings; leave it out.")
+    if train.accumulate > batch:
+        raise SpecError(f"train.accumulate: a batch of {batch} has no {train.accumulate} parts; use fewer.")
+    sampler_of(train, planned.space)
+
+
+def open_teacher(planned: Plan) -> OnnxTeacher | None:
+    """The teacher that the study names, if any, tried on the task.  Raises `SpecError` or `NotFound`."""
+    name = planned.spec.train.teacher
+    if name is None:
+        return None
+    path = planned.registered.path_of(name)
+    if path is None:
+        known = ", ".join(sorted(entry.name for entry in planned.registered.data)) or "nothing yet"
+        raise SpecError(
+            f"train.teacher: no model is registered as {name!r}. Registered: {known}. To register an ONNX file or an "
+            "exported bundle: supernaut data add NAME PATH"
+        )
+    if not Path(path).exists():
+        raise NotFound(
+            f"train.teacher: {name!r} is registered as {path}, where nothing is now. Put it back, or register it anew: "
+            f"supernaut data remove {name}, then supernaut data add {name} PATH"
+        )
+    from supernet.training.teacher import OnnxTeacher  # starts ONNX Runtime, which few trainings need
+
+    try:
+        teacher = OnnxTeacher(Path(path))
+        teacher.check(planned.task)
+    except TeacherError as error:
+        raise SpecError(f"train.teacher: {error}") from error
+    return teacher
+
+
+def teacher_of(work: StudyWork) -> OnnxTeacher | None:
+    """The teacher of a study at work, which must be the one with which its training began.
+
+    Raises what `open_teacher` raises, and `Conflict` where it is another one.
+    """
+    teacher = open_teacher(work.plan)
+    if teacher is None:
+        return None
+    events = work.repository.events(work.study.id)
+    before = next((event.payload for event in events if event.kind == TEACHER_EVENT), None)
+    now = {"name": work.spec.train.teacher, "sha256": teacher.sha256}
+    if before is None:
+        work.commit(lambda: work.repository.add_event(work.study.id, TEACHER_EVENT, now))
+    elif before != now:
+        raise Conflict(
+            f"the teacher {teacher.path} is not the one with which the training of {work.study.name!r} began (SHA-256 "
+            f"{teacher.sha256[:16]}, not {before['sha256'][:16]}). Put that one back and run the same command again, "
+            "or start a study under a new name."
+        )
+    return teacher
