@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from search_spaces.library import convnet, vision_transformer
+from search_spaces.library import causal_lm, convnet, tdnn, text_encoder, vision_transformer
 
 FAMILIES = (
+    causal_lm.FAMILY,
     convnet.FAMILY,
+    tdnn.FAMILY,
+    text_encoder.FAMILY,
     vision_transformer.FAMILY,
 )
 

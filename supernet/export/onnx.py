@@ -38,6 +38,10 @@ def export_onnx(module: nn.Module, example: Tensor | Sequence[Tensor], path: Pat
     inputs = (example,) if isinstance(example, torch.Tensor) else tuple(example)
     # A batch of one would be taken for a constant by torch.export.
     batch = tuple(one if len(one) > 1 else torch.cat([one, one]) for one in inputs)
+    # By tensor: `forward` may take its inputs as *args, which nests them.
+    free = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
+    for one in batch:
+        free[one] = {0: torch.export.Dim("batch")}
     try:
         with _quiet(), lowered(module, signed=signed_int8_is_exact()) as deployed, evaluation_mode(deployed):
             with torch.no_grad():
@@ -51,7 +55,7 @@ def export_onnx(module: nn.Module, example: Tensor | Sequence[Tensor], path: Pat
                 verbose=False,
                 input_names=_names("input", len(batch)),
                 output_names=_names("output", 1 if isinstance(outputs, torch.Tensor) else len(outputs)),
-                dynamic_shapes=tuple({0: torch.export.Dim("batch")} for _ in batch),
+                dynamic_shapes=free.dynamic_shapes(deployed, batch),  # type: ignore[no-untyped-call]
             )
         assert program is not None
         proto = program.model_proto

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from supernet.compression import compressed
 from supernet.errors import UnknownName
-from supernet.models import convnet, vision_transformer
+from supernet.models import causal_lm, convnet, tdnn, text_encoder, vision_transformer
 
 if TYPE_CHECKING:
     from supernet.models.family import ModelFamily
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 _FAMILIES: dict[str, ModelFamily] = {
     family.name: family
     for family in (
+        causal_lm.FAMILY,
         convnet.FAMILY,
+        tdnn.FAMILY,
+        text_encoder.FAMILY,
         vision_transformer.FAMILY,
     )
 }

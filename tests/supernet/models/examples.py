@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 VOCABULARY = 17
 TOKENS = 12
+CONTEXT = 40  # more than the spans of the default space, so that these cut something off
 
 
 def _task(kind: Kind, inputs: Tensor, targets: Tensor, *, classes: int) -> Task:
@@ -41,7 +42,7 @@ def sentences() -> Task:
 
 def language() -> Task:
     """Tokens, each with its successor as target; the first of each sequence has none."""
-    ids = torch.randint(VOCABULARY, (16, TOKENS + 1), generator=_generator())
+    ids = torch.randint(VOCABULARY, (16, CONTEXT + 1), generator=_generator())
     targets = ids[:, 1:].clone()
     targets[:, 0] = UNLABELLED
     made = _task("tokens", ids[:, :-1], targets, classes=VOCABULARY)
@@ -55,6 +56,9 @@ def recordings(features: int = 10, frames: int = 24) -> Task:
 
 
 TASKS: dict[str, Callable[[], Task]] = {
+    "causal_lm": language,
     "convnet": images,
+    "tdnn": recordings,
+    "text_encoder": sentences,
     "vision_transformer": images,
 }
