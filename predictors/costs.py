@@ -139,11 +139,11 @@ _FREE = tuple(
     f"aten::{name}"
     for name in (  # noqa: SIM905  (a line a name would fill three pages)
         "abs adaptive_avg_pool1d adaptive_avg_pool2d add add_ alias amax amin __and__ arange argmax "
-        "avg_pool1d avg_pool2d batch_norm bitwise_not cat ceil celu chunk clamp clone constant_pad_nd "
+        "avg_pool1d avg_pool2d batch_norm bitwise_not cat ceil celu chunk clamp clamp_min clone constant_pad_nd "
         "contiguous cos cumsum detach div div_ dropout dropout_ elu embedding eq erf exp exp_ expand "
         "expand_as feature_dropout fill_ flatten flip floor full full_like gather ge gelu getitem "
         "group_norm gt hardsigmoid hardswish hardtanh hardtanh_ index index_select instance_norm Int "
-        "layer_norm le leaky_relu log log1p log_softmax logical_not logsumexp lt masked_fill "
+        "layer_norm le leaky_relu linalg_vector_norm log log1p log_softmax logical_not logsumexp lt masked_fill "
         "masked_fill_ masked_select max max_pool1d max_pool2d maximum mean min minimum mish mul mul_ "
         "narrow ne neg new_full new_zeros norm numel ones ones_like __or__ pad permute pow prelu "
         "reciprocal relu relu6 relu6_ relu_ repeat reshape rms_norm roll round rsqrt rsub scalar_tensor "

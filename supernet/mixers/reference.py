@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from supernet.mixers.convolution import DepthwiseConvolution
     from supernet.mixers.decayed_linear import DecayedLinearAttention
     from supernet.mixers.grouped_attention import GroupedAttention
+    from supernet.mixers.padded_convolution import PaddedConvolution
+    from supernet.mixers.padded_sliding import PaddedSlidingAttention
+    from supernet.mixers.padded_softmax import PaddedSoftmaxAttention
     from supernet.mixers.short_convolution import ShortConvolution
     from supernet.mixers.softmax import SoftmaxAttention
     from supernet.mixers.windowed import WindowedAttention
@@ -129,4 +132,44 @@ def short_convolution(module: ShortConvolution, x_BTD: Tensor) -> Tensor:
                 mixed = mixed + kernel_DK[:, tap] * x_BTD[:, s]
         rows.append(mixed * module.gate(x_BTD[:, t]))
     out_BTD: Tensor = module.output(torch.stack(rows, 1))
+    return out_BTD
+
+
+def padded_softmax_attention(module: PaddedSoftmaxAttention, x_BTD: Tensor, real_BT: Tensor) -> Tensor:
+    """One sequence at a time, without its padding; zero in place of that."""
+    return _without_padding(module, x_BTD, real_BT, reach=x_BTD.shape[1])
+
+
+def padded_sliding_attention(module: PaddedSlidingAttention, x_BTD: Tensor, real_BT: Tensor) -> Tensor:
+    """The same with a mask over the tokens that are too far away."""
+    return _without_padding(module, x_BTD, real_BT, reach=module.window)
+
+
+def _without_padding(module: PaddedSoftmaxAttention, x_BTD: Tensor, real_BT: Tensor, reach: int) -> Tensor:
+    out_BTD = torch.zeros_like(x_BTD)
+    for sequence, x_TD in enumerate(x_BTD):
+        place = real_BT[sequence].nonzero().squeeze(1)
+        near = (place[:, None] - place[None, :]).abs() <= reach
+        q, k, v = (project(x_TD[place]) for project in (module.query, module.key, module.value))
+        heads = []
+        for columns in torch.arange(q.shape[1]).chunk(module.heads):
+            scores = (q[:, columns] @ k[:, columns].T / math.sqrt(len(columns))).masked_fill(~near, -math.inf)
+            heads.append(scores.softmax(-1) @ v[:, columns])
+        out_BTD[sequence, place] = module.output(torch.cat(heads, -1))
+    return out_BTD
+
+
+def padded_convolution(module: PaddedConvolution, x_BTD: Tensor, real_BT: Tensor) -> Tensor:
+    """The sum over the neighbours that are real, token by token; zero in place of padding."""
+    T = x_BTD.shape[1]
+    kernel_DI, bias = module.depthwise.weight.squeeze(1), module.depthwise.bias
+    assert bias is not None
+    reach = kernel_DI.shape[1] // 2
+    out_BTD = torch.zeros_like(x_BTD)
+    for sequence, token in real_BT.nonzero().tolist():
+        mixed_D = bias
+        for near in range(max(0, token - reach), min(T, token + reach + 1)):
+            if real_BT[sequence, near]:
+                mixed_D = mixed_D + kernel_DI[:, near - token + reach] * x_BTD[sequence, near]
+        out_BTD[sequence, token] = module.output(mixed_D)
     return out_BTD
