@@ -206,7 +206,7 @@ FAMILY = Family(
         WholeNumbers(name="growth", about="widths of a stage over those of the stage before", default=(2,)),
         Names(
             name="block",
-            about="layers of a stage: transformer (mixer, MLP), convolution (inverted residual) or moat (that, then attention)",
+            about="a layer: transformer (mixer, MLP), convolution (inverted residual), moat (that, then attention)",
             default=("transformer",),
             allowed=BLOCKS,
         ),

@@ -54,7 +54,7 @@ class FeedForward(nn.Module):
 class InvertedResidual(nn.Module):
     """Expand, convolve each channel, contract, with GELUs between (MobileNetV2, Sandler et al. 2018, section 3.3).
 
-    As MOAT uses it (Yang et al. 2022, section 2), except that the normalisation is the branch's layer normalisation:
+    As MOAT uses it (Yang et al. 2022), except that the normalisation is the branch's layer normalisation:
     subnets of shared weights have no running statistics in common.  x_BTD -> out_BTD.
     """
 
@@ -148,7 +148,7 @@ class Block(nn.Module):
 
 class Reduction(nn.Module):
     """Half the tokens a side, `width` or more features each: residual spatial reduction (ViT-ResNAS, Liao et al. 2021,
-    section 3.1), without positions of its own.
+    section 3), without positions of its own.
 
     A strided convolution of the normalised grid is added to the grid's 2 x 2 means, with zeros for the features that
     are new; a class token takes a linear map instead of the convolution.  x_BTD -> out_BTD.
