@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.errors import NotFound, RunnerError, SpecError
 from runner.registered.extensions import find_extension, foreign_code, load_family_extension, load_loader
-from runner.registered.task_check import check_own_task
+from runner.registered.own_check import check_own_answers, check_own_task
 from search_spaces import SpaceError, space_family, space_names
 from supernet.errors import SupernetError, UnknownName
 from supernet.models.registry import builder_of, load_family
@@ -74,8 +74,9 @@ def family_of(asked: SpaceSpec, task: Task, registered: Registered) -> ResolvedF
     model = replace(own.model, name=entry.name)
     with foreign_code(entry, "making its space and its builder", passing=_OURS):
         space = replace(own.space, name=entry.name).space(asked.choices)
-        build = builder_of(model, task)
-    return ResolvedFamily(model=model, space=space, build=_OwnBuild(entry, build))
+        build = _OwnBuild(entry, builder_of(model, task))
+    check_own_answers(entry, build, space.smallest(), task)
+    return ResolvedFamily(model=model, space=space, build=build)
 
 
 def own_space(entry: AllowedExtension) -> Family:

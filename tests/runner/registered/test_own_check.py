@@ -1,4 +1,4 @@
-"""A task of one's own that cannot be trained on is refused in words."""
+"""A task or family of one's own that cannot be trained is refused in words."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from runner.errors import ExtensionError
-from runner.registered.task_check import check_own_task
+from runner.registered.own_check import check_own_answers, check_own_task
 from runner.registered.values import AllowedExtension
+from search_spaces import Architecture
 from supernet.tasks.task import UNLABELLED, Split
 from tests.runner.registered.own_code import plain
 from tests.supernet.models import examples
@@ -58,3 +60,30 @@ def test_tokens_are_whole_numbers_of_a_vocabulary() -> None:
 def test_something_must_be_measured() -> None:
     with pytest.raises(ExtensionError, match="no metrics"):
         check_own_task(ENTRY, replace(plain(), metrics={}))
+
+
+NOWHERE = Architecture({})
+
+
+def test_a_row_of_logits_for_each_target_passes() -> None:
+    check_own_answers(ENTRY, lambda architecture: nn.Linear(4, 3), NOWHERE, plain())
+    language = examples.language()
+    by_position = nn.Embedding(examples.VOCABULARY, language.classes)
+    check_own_answers(ENTRY, lambda architecture: by_position, NOWHERE, language)
+
+
+def test_answers_of_another_shape() -> None:
+    with pytest.raises(ExtensionError, match=r"'mine' .*the shape \(2, 5\); it must be \(2, 3\)"):
+        check_own_answers(ENTRY, lambda architecture: nn.Linear(4, 5), NOWHERE, plain())
+
+
+def test_a_module_that_cannot_take_the_inputs() -> None:
+    with pytest.raises(ExtensionError, match=r"failed while computing \{\}: RuntimeError"):
+        check_own_answers(ENTRY, lambda architecture: nn.Linear(7, 3), NOWHERE, plain())
+
+
+def test_an_architecture_that_is_refused_is_nobody_s_fault_here() -> None:
+    def build(architecture: Architecture) -> nn.Module:
+        raise ValueError("too narrow")
+
+    check_own_answers(ENTRY, build, NOWHERE, plain())

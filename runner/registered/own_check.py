@@ -1,4 +1,4 @@
-"""Whether what an extension returns is a task that can be trained on: said before training starts."""
+"""Whether what an extension makes can be trained and trained on: said before training starts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from runner.errors import ExtensionError
-from supernet.tasks.task import UNLABELLED, Task
+from runner.registered.extensions import foreign_code
+from supernet.tasks.task import UNLABELLED, Task, predict
 
 if TYPE_CHECKING:
     from runner.registered.values import AllowedExtension
+    from search_spaces import Architecture
+    from supernet.skeleton import Build
     from supernet.tasks.task import Split
 
 
@@ -26,6 +29,27 @@ def check_own_task(entry: AllowedExtension, task: object) -> Task:
     if not task.metrics:
         raise ExtensionError(f"{where} has no metrics; name at least one that its `measure` returns.")
     return task
+
+
+def check_own_answers(entry: AllowedExtension, build: Build, architecture: Architecture, task: Task) -> None:
+    """Ask a module of an extension about two samples.  Raises `ExtensionError` where its answer is of a wrong shape.
+
+    An architecture that cannot be built for this task is left to those who check them all.
+    """
+    try:
+        module = build(architecture)
+    except ExtensionError:
+        raise
+    except ValueError:
+        return
+    with foreign_code(entry, f"computing {architecture.to_json()}"):
+        answer = predict(module, task.example(2))
+    wanted = (2, *task.train.targets.shape[1:], task.classes)
+    if answer.shape != wanted:
+        raise ExtensionError(
+            f"the family {entry.name!r} ({entry.target}) answers two samples of the task {task.name!r} with the shape "
+            f"{tuple(answer.shape)}; it must be {wanted}, a number for each class."
+        )
 
 
 def _problem(task: Task, split: Split) -> str | None:
