@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from supernet.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 def whole(task: str, name: str, value: object, at_least: int, at_most: int | None = None) -> int:
@@ -28,4 +32,11 @@ def yes_or_no(task: str, name: str, value: object) -> bool:
     """`value` as a truth value.  Raises `OptionError`."""
     if not isinstance(value, bool):
         raise OptionError(f"{task}: {name} must be true or false; got {value!r}.")
+    return value
+
+
+def one_of(task: str, name: str, value: object, allowed: Collection[str]) -> str:
+    """`value` as one of the words allowed.  Raises `OptionError`."""
+    if not isinstance(value, str) or value not in allowed:
+        raise OptionError(f"{task}: {name} must be one of {', '.join(allowed)}; got {value!r}.")
     return value
