@@ -76,7 +76,7 @@ class InvertedResidual(nn.Module):
     """Expand, convolve each channel, weigh the channels (or not), project back.  x_BCHW -> out_BCHW.
 
     The attention stands on the expanded channels, after the depthwise convolution (MnasNet, Tan et al. 2019, figure
-    7).  A block that halves the image changes the number of channels too and has no shortcut; every other has one.
+    7).  A block that halves the image, and may change its channels, has no shortcut; every other has one.
     """
 
     def __init__(self, answers: Mapping[str, Value], *, inputs: int, outputs: int, stride: int) -> None:
