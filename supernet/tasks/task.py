@@ -153,9 +153,7 @@ def loss(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
     With `smoothing`, that share of each target's probability is spread evenly over all classes (Szegedy et al. 2016,
     section 7).
     """
-    return nn.functional.cross_entropy(
-        logits.flatten(0, -2), targets.flatten(), ignore_index=UNLABELLED, label_smoothing=smoothing
-    )
+    return nn.functional.cross_entropy(*labelled(logits, targets), label_smoothing=smoothing)
 
 
 @torch.no_grad()  # not inference_mode: a table that the module keeps for later must stay usable in training
