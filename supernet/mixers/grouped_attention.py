@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from supernet.mixers.banded import banded_attention
 from supernet.mixers.head_groups import HeadPlan
-from supernet.mixers.rotary import check_head_width, rotated
+from supernet.mixers.rotary import check_head_width, rotated, turns
 from supernet.mixers.sequence import by_head, check_decodable
 
 if TYPE_CHECKING:
@@ -105,7 +105,10 @@ class GroupedAttention(nn.Module):
         q = by_head(self.query(x_BTD), self.plan.heads)
         k = by_head(self.key(x_BTD), self.plan.key_heads)
         v = by_head(self.value(x_BTD), self.plan.value_heads)
-        return (rotated(q, position), rotated(k, position), v) if self.rotary else (q, k, v)
+        if not self.rotary:
+            return q, k, v
+        both = turns(position, q)
+        return rotated(q, both), rotated(k, both), v
 
     def _in_order(self, mixed: list[Tensor]) -> Tensor:
         """The outputs of the groups, query heads in their own order again."""

@@ -19,15 +19,22 @@ def check_head_width(head_width: int) -> None:
         raise ValueError(f"rotary positions pair the features of a head, got {head_width}; use an even head width.")
 
 
-def rotated(x_BHTE: Tensor, position: Tensor) -> Tensor:
-    """Each pair of features turned by position * BASE^(-2 i / E).
+def turns(position: Tensor, like_BHTE: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of position * BASE^(-2 i / E) for each pair i: what `rotated` turns heads like these by.
 
-    `position` (T,), or (B, 1, 1) with a position for each sequence; a query and a key then see only their distance.
+    `position` (T,), or (B, 1, 1) with a position for each sequence.  Queries and keys share them, and then see only
+    their distance.
     """
-    half = x_BHTE.shape[-1] // 2
-    kind = torch.promote_types(x_BHTE.dtype, torch.float32)  # angles in bf16 would be wrong from position 256 on
-    frequency = BASE ** (-torch.arange(half, device=x_BHTE.device, dtype=kind) / half)
+    half = like_BHTE.shape[-1] // 2
+    kind = torch.promote_types(like_BHTE.dtype, torch.float32)  # angles in bf16 would be wrong from position 256 on
+    frequency = BASE ** (-torch.arange(half, device=like_BHTE.device, dtype=kind) / half)
     angle = position.to(kind).unsqueeze(-1) * frequency
-    cosine, sine = angle.cos().to(x_BHTE.dtype), angle.sin().to(x_BHTE.dtype)
+    return angle.cos().to(like_BHTE.dtype), angle.sin().to(like_BHTE.dtype)
+
+
+def rotated(x_BHTE: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
+    """Each pair of features turned."""
+    cosine, sine = turns
+    half = x_BHTE.shape[-1] // 2
     first, second = x_BHTE[..., :half], x_BHTE[..., half:]
     return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)
