@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from supernet.errors import UnknownName
-from supernet.tasks import digits, mqar, text
+from supernet.tasks import digits, labelled_text, mqar, text
 
 if TYPE_CHECKING:
     from supernet.tasks.task import Task
@@ -19,7 +19,12 @@ TaskLoader = Callable[..., "Task"]
 # what was prepared from it, or None.  In a study the operator decides about both.
 DATA, CACHE = "data", "cache"
 
-_TASKS: dict[str, TaskLoader] = {"digits": digits.load, "mqar": mqar.load, "text": text.load}
+_TASKS: dict[str, TaskLoader] = {
+    "digits": digits.load,
+    "mqar": mqar.load,
+    "text": text.load,
+    "labelled_text": labelled_text.load,
+}
 
 
 def task_names() -> tuple[str, ...]:

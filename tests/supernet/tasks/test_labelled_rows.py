@@ -50,6 +50,11 @@ def test_labels_in_json_may_be_whole_numbers_or_truth_values(tmp_path: Path) -> 
     assert [row.label for row in read_rows(path, DEFAULT)] == ["0", "true"]
 
 
+def test_nothing_is_quoted_in_a_tsv(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.tsv", 'text\tlabel\n"a" film\t1\n"half\t"0"\n')
+    assert read_rows(path, DEFAULT) == [Row('"a" film', "1"), Row('"half', '"0"')]
+
+
 def test_only_line_feeds_end_a_line(tmp_path: Path) -> None:
     text = "next\u2028paragraph\x0bfeed\x85"
     for name, content in (("a.tsv", f"text\tlabel\n{text}\t1\n"), ("a.jsonl", f'{{"text": "{text}", "label": 1}}')):
