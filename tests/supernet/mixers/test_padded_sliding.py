@@ -12,7 +12,13 @@ from supernet.mixers import reference
 from supernet.mixers.padded_sliding import PaddedSlidingAttention
 from supernet.mixers.padded_softmax import PaddedSoftmaxAttention
 from tests.supernet.mixers.compare import randomised
-from tests.supernet.mixers.padding import Padded, assert_padding_does_not_matter, assert_same_under_padding
+from tests.supernet.mixers.padding import (
+    Padded,
+    assert_every_query_sees_a_key,
+    assert_padding_does_not_matter,
+    assert_rounding_ignores_padding,
+    assert_same_under_padding,
+)
 
 # tokens and window: in whole blocks, in blocks of which the last is not full, and where all pairs are computed
 SIZES = [(16, 2), (17, 2), (19, 3), (7, 1), (8, 3), (5, 9), (1, 1)]
@@ -27,6 +33,16 @@ def test_it_is_attention_to_the_tokens_near_by(tokens: int, window: int) -> None
 @pytest.mark.parametrize("window", [1, 2, 5])
 def test_more_padding_changes_nothing(window: int) -> None:
     assert_padding_does_not_matter(PaddedSlidingAttention(6, heads=2, head_width=3, window=window), 9, 6)
+
+
+@pytest.mark.parametrize("window", [1, 2, 5])
+def test_padding_makes_the_steps_of_rounded_inputs_no_coarser(window: int) -> None:
+    assert_rounding_ignores_padding(PaddedSlidingAttention(6, heads=2, head_width=3, window=window), 9, 6)
+
+
+@pytest.mark.parametrize("window", [1, 2, 5])
+def test_every_query_sees_a_key(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_every_query_sees_a_key(PaddedSlidingAttention(6, heads=2, head_width=3, window=window), 13, 6, monkeypatch)
 
 
 @pytest.mark.parametrize(("tokens", "window"), [(20, 3), (7, 3)])

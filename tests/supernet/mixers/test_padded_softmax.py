@@ -9,7 +9,12 @@ from supernet.mixers import reference
 from supernet.mixers.padded_softmax import PaddedSoftmaxAttention, cleared
 from supernet.mixers.softmax import SoftmaxAttention
 from tests.supernet.mixers.compare import randomised
-from tests.supernet.mixers.padding import assert_padding_does_not_matter, assert_same_under_padding
+from tests.supernet.mixers.padding import (
+    assert_every_query_sees_a_key,
+    assert_padding_does_not_matter,
+    assert_rounding_ignores_padding,
+    assert_same_under_padding,
+)
 
 
 @pytest.mark.parametrize(("width", "heads", "head_width", "tokens"), [(8, 2, 4, 9), (5, 3, 1, 7), (4, 1, 6, 1)])
@@ -20,6 +25,14 @@ def test_it_is_attention_without_the_padding(width: int, heads: int, head_width:
 
 def test_more_padding_changes_nothing() -> None:
     assert_padding_does_not_matter(PaddedSoftmaxAttention(6, heads=2, head_width=3), 7, 6)
+
+
+def test_padding_makes_the_steps_of_rounded_inputs_no_coarser() -> None:
+    assert_rounding_ignores_padding(PaddedSoftmaxAttention(6, heads=2, head_width=3), 7, 6)
+
+
+def test_every_query_sees_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_every_query_sees_a_key(PaddedSoftmaxAttention(6, heads=2, head_width=3), 7, 6, monkeypatch)
 
 
 def test_without_padding_it_is_full_attention() -> None:

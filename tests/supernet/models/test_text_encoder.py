@@ -17,9 +17,10 @@ from supernet.errors import IncompatibleTask
 from supernet.mixers import reference
 from supernet.mixers.padded_sliding import PaddedSlidingAttention
 from supernet.models.registry import load_builder
-from supernet.models.text_encoder import TextEncoder, TextEncoderConfig, builder
+from supernet.models.text_encoder import FeedForward, TextEncoder, TextEncoderConfig, builder
 from supernet.shared_weights import SharedWeights
 from supernet.tasks.task import predict
+from tests.supernet.mixers.padding import assert_rounding_ignores_padding
 from tests.supernet.models.examples import images, language, sentences
 from tests.supernet.toys import randomise
 
@@ -104,6 +105,10 @@ def test_padding_behind_a_sentence_changes_nothing(shared: SharedWeights, mixer:
     for length in (8, 13, TOKENS):
         longer = torch.nn.functional.pad(sentence, (0, length - 7))
         torch.testing.assert_close(predict(module, longer), alone, rtol=1e-9, atol=1e-9)
+
+
+def test_padding_makes_the_steps_of_rounded_inputs_no_coarser_in_the_feed_forward_network() -> None:
+    assert_rounding_ignores_padding(FeedForward(6, 12), 7, 6)
 
 
 def test_an_empty_sentence_has_finite_logits_and_gradients() -> None:
