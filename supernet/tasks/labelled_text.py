@@ -20,7 +20,7 @@ from supernet.errors import DataError, OptionError
 from supernet.tasks.content_splits import Sample, choose, split_rows
 from supernet.tasks.file_labels import SPLIT_WORDS, class_order
 from supernet.tasks.labelled_rows import SUFFIXES, Columns, Row, read_rows
-from supernet.tasks.options import whole
+from supernet.tasks.options import affordable, whole
 from supernet.tasks.task import Split, Task
 from supernet.tasks.text_files import text_files
 
@@ -65,6 +65,7 @@ def load(
     classes = class_order({row.label for row in rows})
     if len(classes) < 2:
         raise DataError(f"{data} holds one class only, {classes[0]!r}; give texts of two at least.")
+    affordable("labelled_text", len(texts), length)
     chosen = split_rows(samples)
     target_of = {name: number for number, name in enumerate(classes)}
     targets = np.array([target_of[row.label] for row in rows], dtype=np.int64)

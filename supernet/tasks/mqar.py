@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from supernet.errors import OptionError
-from supernet.tasks.options import number, whole, yes_or_no
+from supernet.tasks.options import affordable, number, whole, yes_or_no
 from supernet.tasks.task import UNLABELLED, Split, Task
 
+LARGEST_VOCABULARY = 2**16
 VALUES_AT_ONCE = 2**22  # random numbers in memory at a time
 LEAST_DRAWN = 1_000  # sequences at a time, so that the share of new ones among them is known
 LEAST_NEW = 0.1  # share of the drawn sequences that no other split holds; with fewer there are too few to tell apart
@@ -43,7 +44,7 @@ def load(
     No two splits share a sequence, not even one that differs in its noise alone.  Raises `OptionError` for what
     cannot be generated.
     """
-    whole("mqar", "vocabulary", vocabulary, at_least=4)
+    whole("mqar", "vocabulary", vocabulary, at_least=4, at_most=LARGEST_VOCABULARY)
     whole("mqar", "length", length, at_least=4)
     whole("mqar", "pairs", pairs, at_least=1)
     number("mqar", "power", power, above=0)
@@ -51,6 +52,7 @@ def load(
     whole("mqar", "seed", seed, at_least=0, at_most=2**32)
     for name, count in (("train", train), ("validation", validation), ("test", test)):
         whole("mqar", name, count, at_least=1)
+        affordable("mqar", count, length)
     if 4 * pairs > length:
         raise OptionError(
             f"mqar: {pairs} pairs need a length of at least {4 * pairs}: two positions each for the pairs, and a slot "

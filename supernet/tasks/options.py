@@ -10,6 +10,17 @@ from supernet.errors import OptionError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+MOST_VALUES = 2**28  # of a task's inputs; 2 GiB as int64
+
+
+def affordable(task: str, samples: int, length: int) -> None:
+    """Nothing, where `samples` of `length` values can be kept.  Raises `OptionError` before any memory is asked for."""
+    if samples * length > MOST_VALUES:
+        raise OptionError(
+            f"{task}: {samples:,} samples of length {length:,} are {samples * length:,} values, more than the "
+            f"{MOST_VALUES:,} that are kept; ask for fewer or shorter ones."
+        )
+
 
 def whole(task: str, name: str, value: object, at_least: int, at_most: int | None = None) -> int:
     """`value` as a whole number within bounds.  Raises `OptionError`."""

@@ -156,6 +156,11 @@ def test_data_that_cannot_be_used_are_refused(
         labelled_text.load(data=tmp_path)
 
 
+def test_more_than_can_be_kept_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"^labelled_text: 9 samples of length 100,000,000 are 900,000,000 values"):
+        labelled_text.load(data=write(tmp_path / "a.tsv", sentences(9)), length=100_000_000)
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"must end in \.csv, \.tsv"):
         labelled_text.load(data=write(tmp_path / "a.txt", sentences(9)))

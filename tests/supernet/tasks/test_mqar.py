@@ -126,6 +126,8 @@ def test_the_data_depend_on_the_seed_alone() -> None:
         ({"power": float("nan")}, r"power must be a number above 0; got nan"),
         ({"noise": "no"}, r"noise must be true or false; got 'no'"),
         ({"seed": -1}, r"seed must be a whole number of at least 0"),
+        ({"vocabulary": 10**6}, r"vocabulary must be .* at least 4 and at most 65,536; got 1000000"),
+        ({"train": 10**7}, r"10,000,000 samples of length 64 are 640,000,000 values, more than"),
         ({"vocabulary": 4, "length": 4, "pairs": 1}, r"allow too few different sequences"),
     ],
 )
