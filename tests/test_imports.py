@@ -25,6 +25,7 @@ OWNERS = {
     "onnxruntime": ("supernet/export/runtime.py",),
     "sklearn": ("supernet/tasks/digits.py",),
     "fvcore": ("predictors/costs.py",),
+    "PIL": ("supernet/tasks/image_files.py",),
     "yaml": ("runner/study.py",),
     "typer": ("runner/cli/",),
 }

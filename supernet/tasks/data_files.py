@@ -6,11 +6,14 @@ to the disk, so the names inside cannot reach anything.
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import os
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Self, cast
 
 from supernet.errors import DataError
 from supernet.tasks.cache import fingerprint
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+CHUNK = 2**20  # bytes read at a time
 
 
 def identify(source: Path, suffixes: Collection[str]) -> str:
@@ -64,14 +68,42 @@ def _of_folder(source: Path, suffixes: Collection[str]) -> Iterator[tuple[PurePo
 
 def _of_archive(source: Path, suffixes: Collection[str]) -> Iterator[tuple[PurePosixPath, bytes]]:
     try:
-        with tarfile.open(source, "r|*") as archive:  # as a stream: each byte is decompressed once
+        with _decompressed(source) as stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
             for member in archive:
                 path = PurePosixPath(member.name)
                 file = archive.extractfile(member) if member.isfile() and _wanted(path, suffixes) else None
                 if file is not None:
                     yield path, file.read()
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+            while stream.read(CHUNK):  # on to the end, where the decompressor compares its checksum
+                pass
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         raise DataError(f"the archive {source} is damaged or incomplete: {error}.  Fetch or make it again.") from error
+
+
+def _decompressed(source: Path) -> IO[bytes]:
+    """By what the file begins with.  Unlike tarfile's own streams these notice that a file was cut short."""
+    with source.open("rb") as file:
+        start = file.read(6)
+    if start.startswith(b"\x1f\x8b"):
+        return cast("IO[bytes]", gzip.open(source))
+    if start.startswith(b"BZh"):
+        return bz2.open(source)
+    if start.startswith(b"\xfd7zXZ"):
+        return lzma.open(source)
+    return source.open("rb")
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose header must be sound: behind the first one tarfile takes a broken header for the end."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the block of zeros that ends an archive
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from error
 
 
 def _walk(source: Path, suffixes: Collection[str]) -> Iterator[Path]:

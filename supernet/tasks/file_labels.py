@@ -7,6 +7,7 @@ with a pattern such as `{label}_{speaker}_{group}`.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -71,12 +72,22 @@ def read_labels(paths: Sequence[PurePosixPath], pattern: str | None) -> list[Fil
     return labels
 
 
-def give_groups(labels: Sequence[FileLabel], groups: Mapping[str, Sequence[object]]) -> list[FileLabel]:
+def check_groups(**groups: object) -> dict[str, list[str]]:
+    """Names of groups for each split, from the options `test_groups` and `validation_groups`.  Raises `OptionError`."""
+    found = {}
+    for option, names in groups.items():
+        if isinstance(names, str) or not isinstance(names, Iterable):
+            raise OptionError(f"{option} must be a list of groups; got {names!r}.")
+        found[option.removesuffix("_groups")] = [str(name) for name in names]
+    return found
+
+
+def give_groups(labels: Sequence[FileLabel], groups: Mapping[str, Sequence[str]]) -> list[FileLabel]:
     """The same, where `groups` says for a split which groups belong to it; all others are for training.
 
     Raises `OptionError` where the data has no such group, or its folders already say the split.
     """
-    chosen = {str(group): split for split, names in groups.items() for group in names}
+    chosen = {group: split for split, names in groups.items() for group in names}
     if not chosen:
         return list(labels)
     known = {label.group for label in labels if label.group is not None}

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from supernet.errors import UnknownName
-from supernet.tasks import digits, labelled_text, mqar, text
+from supernet.tasks import audio, digits, images, labelled_text, mqar, text
 
 if TYPE_CHECKING:
     from supernet.tasks.task import Task
@@ -24,6 +24,8 @@ _TASKS: dict[str, TaskLoader] = {
     "mqar": mqar.load,
     "text": text.load,
     "labelled_text": labelled_text.load,
+    "images": images.load,
+    "audio": audio.load,
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from supernet.errors import DataError, OptionError
-from supernet.tasks.file_labels import FileLabel, check_pattern, class_order, give_groups, read_labels
+from supernet.tasks.file_labels import FileLabel, check_groups, check_pattern, class_order, give_groups, read_labels
 
 
 def read(*paths: str, pattern: str | None = None) -> list[tuple[str, str | None, str | None]]:
@@ -78,7 +78,7 @@ def test_what_says_no_class_is_named() -> None:
 
 def test_groups_can_be_given_to_splits() -> None:
     labels = [FileLabel("a", str(i), None) for i in range(4)]
-    found = give_groups(labels, {"test": [0], "validation": ["2"]})
+    found = give_groups(labels, check_groups(test_groups=[0], validation_groups=("2",)))
     assert [label.split for label in found] == ["test", None, "validation", None]
     assert give_groups(labels, {"test": [], "validation": []}) == labels
 
@@ -86,13 +86,19 @@ def test_groups_can_be_given_to_splits() -> None:
 def test_groups_that_cannot_be_given_are_refused() -> None:
     labels = [FileLabel("a", str(i), None) for i in range(4)]
     with pytest.raises(OptionError, match="test_groups names '7'; the groups are 0, 1, 2, 3"):
-        give_groups(labels, {"test": [7]})
+        give_groups(labels, {"test": ["7"]})
     with pytest.raises(OptionError, match=r"no \{group\} is in the pattern"):
-        give_groups([FileLabel("a", None, None)], {"test": [7]})
+        give_groups([FileLabel("a", None, None)], {"test": ["7"]})
     with pytest.raises(OptionError, match="folders of the data already say"):
-        give_groups([FileLabel("a", "1", "train")], {"test": [1]})
+        give_groups([FileLabel("a", "1", "train")], {"test": ["1"]})
     with pytest.raises(OptionError, match="named twice"):
-        give_groups(labels, {"test": [1], "validation": ["1"]})
+        give_groups(labels, {"test": ["1"], "validation": ["1"]})
+
+
+@pytest.mark.parametrize("names", ["p1", 3, None])
+def test_groups_are_a_list(names: object) -> None:
+    with pytest.raises(OptionError, match="test_groups must be a list of groups; got "):
+        check_groups(test_groups=names)
 
 
 def test_numbers_are_in_the_order_of_their_values() -> None:
