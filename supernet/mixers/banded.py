@@ -44,8 +44,8 @@ def _in_blocks(q_BHTE: Tensor, k_BHTE: Tensor, v_BHTE: Tensor, S: int, causal: b
     token = torch.arange(N * S, device=q_BHTE.device).reshape(N, S)
     key = torch.arange(-S, (M - 1) * S, device=q_BHTE.device) + S * torch.arange(N, device=q_BHTE.device).unsqueeze(1)
     distance = _distance(token, key)
+    # Every query of the padding sees the last token, less than S away: no softmax of nothing, which is not a number.
     visible = _within(distance, S, causal) & ((key >= 0) & (key < T)).unsqueeze(1)
-    visible = visible | (distance == 0)  # queries of the padding see themselves: softmax of nothing is not a number
     mixed = F.scaled_dot_product_attention(
         q.flatten(1, 2), seen(k_BHTE), seen(v_BHTE), attn_mask=visible.repeat(H, 1, 1)
     )
