@@ -1,4 +1,4 @@
-"""Softmax attention in which a token sees only those near by (sliding window; Longformer, Beltagy et al. 2020, 3.1).
+"""Softmax attention in which a token sees only those near by (sliding window; Longformer, Beltagy et al. 2020).
 
 Owns which tokens a span lets see.  Long sequences are computed in blocks, so that the cost grows with tokens * span.
 """

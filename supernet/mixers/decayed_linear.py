@@ -1,8 +1,8 @@
 """Linear attention with a decay for each head, parallel and as a recurrence (TransNormerLLM, Qin et al. 2023).
 
-out_t = norm(sum over s of decay^|t - s| (q_t . k_s) v_s) * gate_t, with q and k through a SiLU (section 3.1.3, gated
+out_t = norm(sum over s of decay^|t - s| (q_t . k_s) v_s) * gate_t, with q and k through a SiLU (its gated
 linear attention) and a norm without parameters.  The norm is taken head by head and the decays are RetNet's (Sun et
-al. 2023, equation 8), which depend on the head's own number only: so a head computes the same when others are sliced
+al. 2023), which depend on the head's own number only: so a head computes the same when others are sliced
 off.
 """
 

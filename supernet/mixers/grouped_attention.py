@@ -1,7 +1,7 @@
 """Softmax attention with query, K and V heads of separate numbers, and a span for each of two groups of heads.
 
-Fewer K and V heads: grouped queries (Ainslie et al. 2023, section 2.2); different numbers of K and V heads: DiffQKV
-(Sigma, Lin et al. 2025, section 2).  Which head reads what is `head_groups`' business.
+Fewer K and V heads: grouped queries (Ainslie et al. 2023); different numbers of K and V heads: DiffQKV
+(Sigma, Lin et al. 2025).  Which head reads what is `head_groups`' business.
 """
 
 # B batch, T tokens, D width, H heads, E head width, L remembered tokens, G query heads that read one head

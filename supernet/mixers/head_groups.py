@@ -3,8 +3,8 @@
 Owns two rules that hold whatever the number of heads, so that a head keeps its meaning when others are sliced off:
 
 - query head i reads K head i mod (K heads), and V head i mod (V heads);
-- query head i sees `spans[i mod 2]` tokens where there are two spans (MoA's heterogeneous spans, Fu et al. 2024,
-  section 4.1, with two groups of heads).
+- query head i sees `spans[i mod 2]` tokens where there are two spans (spans that differ between heads: MoA,
+  Fu et al. 2024; here with two groups of heads).
 
 Only a query head whose K or V head is itself sliced off reads another one.
 """

@@ -1,4 +1,4 @@
-"""Rotary positions (Su et al. 2021, section 3.2): queries and keys turn with their position, without parameters.
+"""Rotary positions (RoPE, Su et al. 2021): queries and keys turn with their position, without parameters.
 
 Feature i is paired with feature i + E / 2; the paper pairs neighbours, which differs by a permutation only.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-BASE = 10_000.0  # section 3.2.2
+BASE = 10_000.0  # Su et al. 2021
 
 
 def check_head_width(head_width: int) -> None:

@@ -1,4 +1,4 @@
-"""A gate times a short depthwise convolution along the sequence (BaseConv; Zoology, Arora et al. 2023, equation 5)."""
+"""A gate times a short depthwise convolution along the sequence (BaseConv; Zoology, Arora et al. 2023)."""
 
 # B batch, T tokens, D width, K taps
 

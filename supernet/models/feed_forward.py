@@ -20,7 +20,7 @@ class PlainFeedForward(nn.Module):
 
 
 class GatedFeedForward(nn.Module):
-    """contract(silu(gate(x)) * expand(x)): SwiGLU (Shazeer 2020, equation 6).  Three maps, so half as much again."""
+    """contract(silu(gate(x)) * expand(x)): SwiGLU (Shazeer 2020).  Three maps, so half as much again."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
