@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from supernet.skeleton import Build
     from supernet.tasks.task import Task
 
-SAMPLED_FOR_BOUNDS = 64  # architectures whose computed costs say what the space can reach
+SAMPLED = 64  # architectures whose modules and costs say what the space holds
 _SCORES = {"error": (0.0, 1.0), "accuracy": (0.0, 1.0), "loss": (0.0, math.inf)}
 
 
@@ -154,17 +155,17 @@ def _check_algorithm(spec: StudySpec) -> None:
 
 
 def _check_builds(planned: Plan) -> None:
-    """One architecture for each value of each choice is built: a patch that divides no image shows here."""
+    """One architecture for each value of each choice is built, and many more: values that do not fit each other."""
+    architectures = spread(planned.space, SAMPLED, random.Random(planned.spec.seed))
     for name, choice in planned.space.choices.items():
         for value in choice.values:
-            try:
-                architecture = planned.space.fix({name: value}).largest()
-            except SpaceError:
-                continue  # the constraints leave no architecture with this value
-            try:
-                build_outline(planned.build, architecture, planned.spec.seed)
-            except ValueError as error:
-                raise SpecError(f"space.choices: {error}") from error
+            with suppress(SpaceError):  # the constraints leave no architecture with this value
+                architectures.append(planned.space.fix({name: value}).largest())
+    for architecture in dict.fromkeys(architectures):
+        try:
+            build_outline(planned.build, architecture, planned.spec.seed)
+        except ValueError as error:
+            raise SpecError(f"space.choices: {error}") from error
 
 
 def _check_kernels(planned: Plan) -> None:
@@ -187,7 +188,7 @@ def _check_computed_bounds(planned: Plan) -> None:
     bounded = [name for name in planned.computed if name in planned.bounds]
     if not bounded:
         return
-    sampled = spread(planned.space, SAMPLED_FOR_BOUNDS, random.Random(planned.spec.seed))
+    sampled = spread(planned.space, SAMPLED, random.Random(planned.spec.seed))
     costs = [computed_costs(architecture, planned) for architecture in sampled]
     for name in bounded:
         values = [one[name] for one in costs]

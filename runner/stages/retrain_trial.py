@@ -54,14 +54,17 @@ class RetrainJob:
         planned, weights = _trained(self.spec, self.supernet, self.registered)
         threads = torch.get_num_threads()
         torch.set_num_threads(self.threads)
+        # Statistics of its own from the beginning: short trainings would be compared by those of no data.
+        student, teacher = (
+            extract_recalibrated(weights, architecture, planned.task, train_config(planned.spec))
+            for architecture in (Architecture.from_json(self.architecture), planned.space.largest())
+        )
         try:
             retrain(
-                weights.extract(Architecture.from_json(self.architecture)),
+                student,
                 planned.task,
                 self._config(planned.spec, trial.settings),
-                teacher=extract_recalibrated(
-                    weights, planned.space.largest(), planned.task, train_config(planned.spec)
-                ),
+                teacher=teacher,
                 checkpoints=Checkpoints(trial.folder),
                 watcher=Watcher(health=lambda point: _report(trial, point), stop=trial.stop),
             )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from torch import nn
 
 from predictors.costs import cost
 from runner import validation
 from runner.errors import SpecError, Unreachable
 from runner.study import parse_study
 from runner.validation import Plan, computed_costs, plan
-from search_spaces import SpaceError
+from search_spaces import Architecture, SpaceError
 
 
 def planned(**changes: Any) -> Plan:
@@ -109,3 +111,16 @@ def test_bits_without_a_kernel_are_refused_and_the_others_named(monkeypatch: pyt
 def test_tokens_belong_to_metrics_that_grow_with_the_context() -> None:
     with pytest.raises(SpecError, match=r"latency_ms\.tokens: latency_ms does not depend on a number of tokens"):
         planned(objectives={"error": {}, "latency_ms": {"tokens": 64}})
+
+
+def test_values_that_do_not_fit_each_other_show_before_training() -> None:
+    """Neither value is wrong in the largest architecture that has it."""
+    made = planned(space=space(depth=[1, 2], width=[16, 24, 32], patch=[2, 4], mlp_ratio=[1, 2]))
+
+    def build(architecture: Architecture) -> nn.Module:
+        if architecture["width"] == 16 and architecture["patch"] == 4:
+            raise ValueError("16 and 4 do not fit")
+        return made.build(architecture)
+
+    with pytest.raises(SpecError, match=r"space\.choices: 16 and 4 do not fit"):
+        validation._check_builds(replace(made, build=build))
