@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from torch import nn
 
 from predictors.costs import cost
 from runner import validation
@@ -14,6 +13,9 @@ from runner.errors import SpecError, Unreachable
 from runner.study import parse_study
 from runner.validation import Plan, computed_costs, plan
 from search_spaces import Architecture, SpaceError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def planned(**changes: Any) -> Plan:
