@@ -5,6 +5,9 @@ Owns names and values.  What a layer computes is in `supernet/models/causal_lm.p
 
 A span is a number of tokens that a query head sees, its own included, or "full".  Query heads form two groups: heads 0,
 2, 4 see `span` tokens; heads 1, 3, 5 see `local_span`, which is less, or "same".
+
+There are no layers of 8 bits: they round their inputs with one range for a whole sequence, so that later tokens would
+move what is said of earlier ones, and token by token something else would be computed.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from search_spaces.choice import Categorical, Ordinal
-from search_spaces.compression import FULL_PRECISION, WEIGHT_BITS
+from search_spaces.compression import FULL_PRECISION
 from search_spaces.constraint import Constraint
 from search_spaces.errors import SpaceError
 from search_spaces.layers import layer_name, layered
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from search_spaces.constraint import Holds
     from search_spaces.values import Value
 
+BITS = (4, FULL_PRECISION)
 MIXERS = ("identity", "short_convolution", "linear", "softmax")  # cheapest first, for long texts
 FEED_FORWARDS = ("plain", "gated")
 POSITIONS = ("none", "rotary")
@@ -192,7 +196,7 @@ FAMILY = Family(
             minimum=0,
         ),
         Names(name="feed_forward", about="whether the MLP is gated", default=FEED_FORWARDS, allowed=FEED_FORWARDS),
-        Levels(name="bits", about="bits of a layer's stored weights", default=(8, FULL_PRECISION), allowed=WEIGHT_BITS),
+        Levels(name="bits", about="bits of a layer's stored weights", default=BITS, allowed=BITS),
     ),
     build=_build,
 )

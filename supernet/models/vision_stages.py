@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from supernet.mixers.convolution import DepthwiseConvolution
 from supernet.mixers.softmax import SoftmaxAttention
 from supernet.mixers.windowed import WindowedAttention
+from supernet.models.feed_forward import PlainFeedForward
 
 if TYPE_CHECKING:
     from search_spaces.values import Value
@@ -36,19 +37,6 @@ class Tokens:
     def image(self, x_BTD: Tensor) -> Tensor:
         """The grid alone.  x_BTD -> (batch, width, grid, grid)."""
         return x_BTD[:, int(self.class_token) :].transpose(1, 2).reshape(-1, self.width, self.grid, self.grid)
-
-
-class FeedForward(nn.Module):
-    """Two linear maps with a GELU between them.  x_BTD -> out_BTD."""
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        self.expand = nn.Linear(width, hidden)
-        self.contract = nn.Linear(hidden, width)
-
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        out_BTD: Tensor = self.contract(nn.functional.gelu(self.expand(x_BTD)))
-        return out_BTD
 
 
 class InvertedResidual(nn.Module):
@@ -109,7 +97,7 @@ class Block(nn.Module):
         if block != "convolution":
             self._add_mixer(answers, tokens, head_width)
         if block == "transformer":
-            self.feed_forward = Branch(width, FeedForward(width, hidden))
+            self.feed_forward = Branch(width, PlainFeedForward(width, hidden))
 
     def _add_mixer(self, answers: Mapping[str, Value], tokens: Tokens, head_width: int) -> None:
         mixer, width, grid = answers["mixer"], tokens.width, tokens.grid

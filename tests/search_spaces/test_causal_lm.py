@@ -21,7 +21,7 @@ def test_names_and_kinds() -> None:
     assert space.choices["layers.1.key_heads"] == Ordinal(1, 2, 4)
     assert space.choices["layers.1.span"] == Categorical(32, "full")
     assert space.choices["layers.1.local_span"] == Categorical(32, "same")
-    assert space.choices["layers.1.bits"] == Categorical(8, 32)
+    assert space.choices["layers.1.bits"] == Categorical(4, 32)
 
 
 def test_size_in_closed_form() -> None:
@@ -121,7 +121,7 @@ def test_spans_come_in_any_order_and_the_word_is_last() -> None:
         ({"mlp_ratio": -1}, "option 'mlp_ratio' takes whole numbers of at least 0"),
         ({"feed_forward": "swiglu"}, "option 'feed_forward'"),
         ({"mixer": "softmx"}, "did you mean 'softmax'"),
-        ({"bits": 16}, "option 'bits'"),
+        ({"bits": 8}, "option 'bits' takes some of 4, 32"),
         ({"heads": 0}, "option 'heads'"),
     ],
 )

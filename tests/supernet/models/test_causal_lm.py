@@ -137,7 +137,7 @@ def names_of(**answers: object) -> set[str]:
 def test_alternatives_that_share_weights_share_names_and_others_do_not() -> None:
     usual = names_of()
     for entangled in (
-        {"heads": 4}, {"key_heads": 1}, {"value_heads": 1}, {"span": 5}, {"local_span": 3}, {"bits": 8},
+        {"heads": 4}, {"key_heads": 1}, {"value_heads": 1}, {"span": 5}, {"local_span": 3}, {"bits": 4},
         {"mlp_ratio": 2}, {"positions": "none"}, {"width": 24},
     ):  # fmt: skip
         assert names_of(**entangled) == usual, entangled
