@@ -92,7 +92,9 @@ def test_the_class_may_be_the_speaker_and_the_group_the_speaker_of_words(tmp_pat
     data = write_folder(tmp_path / "x", spoken())
     speakers = load(data, pattern="{digit}_{label}_{group}")
     assert (speakers.class_names, sizes(speakers)) == (("s0", "s1", "s2", "s3", "s4"), [90, 15, 15])
-    words = load(data, pattern="{label}_{group}_{take}", test_groups=["s3"])
+    words = load(data, pattern="{label}_{group}_{take}", test_groups=["s3"], cache=tmp_path / "cache")
+    other = load(data, pattern="{label}_{group}_{take}", test_groups=["s4"], cache=tmp_path / "cache")
+    assert other.checksum() != words.checksum()
     assert sizes(words) == [72, 24, 24]
     of_s3 = write_folder(tmp_path / "s3", {name: content for name, content in spoken().items() if "_s3_" in name})
     alone = load(of_s3, pattern="{label}_{speaker}_{take}")

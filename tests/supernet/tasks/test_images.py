@@ -103,9 +103,21 @@ def test_groups_are_given_to_splits_as_asked(tmp_path: Path) -> None:
     assert sizes(task) == [18, 6, 12]
     test = {image.numpy().tobytes() for image in task.test.inputs}
     assert pixels(100).transpose(2, 0, 1).tobytes() in test
-    assert images.load(data=data, pattern="{label}/{group}_{slice}", validation_groups=["p5"]).checksum() != (
-        task.checksum()
-    )
+
+
+def test_what_is_kept_is_told_apart_by_every_option_that_decides_a_split(tmp_path: Path) -> None:
+    files = {f"{label}/p{group}_{i}.png": png(100 * group + 10 * i + label) for label in range(2)
+             for group in range(6) for i in range(3)}  # fmt: skip
+    data = write_folder(tmp_path / "x", files)
+    options: list[dict[str, Any]] = [
+        {},
+        {"pattern": "{label}/{group}_{slice}"},
+        {"pattern": "{label}/{group}_{slice}", "test_groups": ["p3"]},
+        {"pattern": "{label}/{group}_{slice}", "validation_groups": ["p3"]},
+    ]
+    kept = [images.load(data=data, cache=tmp_path / "cache", **chosen).checksum() for chosen in options]
+    assert kept == [images.load(data=data, **chosen).checksum() for chosen in options]
+    assert len(set(kept)) == len(options)
 
 
 def test_images_can_be_brought_to_one_form(tmp_path: Path) -> None:
