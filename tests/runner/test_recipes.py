@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from runner.errors import NotFound, SpecError
 from runner.recipes import open_teacher, sampler_of
 from runner.registered.values import Registered, RegisteredData
 from runner.scoring import train_config
-from runner.study import StudySpec, parse_study
+from runner.study import StudySpec, TrainSpec, parse_study
 from runner.validation import plan, resolve
 from supernet.training.sampling import EveryArchitecture, MultiArchitecture, Sandwich
 from supernet.training.widening import Widening
@@ -46,6 +48,12 @@ def test_the_defaults_are_a_sandwich() -> None:
     assert train_config(spec()) == train_config(
         spec(warmup=0.1, label_smoothing=0.0, accumulate=1, ema=None, recipe="sandwich", sampling={}, widen=[])
     )
+
+
+def test_the_page_shows_every_field_with_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.S)
+    assert yaml.safe_load(shown) == {"train": TrainSpec().model_dump()}
 
 
 def test_each_field_becomes_what_it_says() -> None:

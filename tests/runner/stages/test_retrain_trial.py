@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from runner.parallel.trials import TrialSettings, stopping_rule
+from runner.scoring import train_config
 from runner.stages import retrain_trial
 from runner.stages.retrain_trial import REPORTS, RetrainJob
 from runner.study import StudySpec, parse_study
@@ -24,6 +25,7 @@ from supernet.shared_weights import SharedWeights
 from supernet.training.checkpoint import Checkpoints
 from supernet.training.loop import LoopConfig
 from supernet.training.retrain import retrain
+from supernet.training.supernet import extract_recalibrated
 from tests.integration.studies import TINY
 
 SETTINGS = TrialSettings(index=1, learning_rate=5e-3, weight_decay=0.2)
@@ -169,3 +171,26 @@ def test_the_job_is_small_and_plain(job: RetrainJob) -> None:
     content: dict[str, Any] = json.loads(job.spec)
     assert content["name"] == "tiny"
     assert len(pickle.dumps(job)) < 10_000
+
+
+def test_student_and_teacher_begin_with_running_statistics_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shared weights keep none: a teacher without would teach what it never learnt."""
+    choices = {"stages": 1, "depth": [1], "width": [4, 8], "kernel": [3], "expansion": [2], "attention": ["none"]}
+    space = {"name": "convnet", "choices": choices}
+    spec = parse_study({**TINY, "space": space, "train": {"steps": 3, "batch": 32}}, "test")
+    planned = resolve(spec)
+    weights = planned.shared_weights()
+    Checkpoints(tmp_path / "supernet").save(3, model(weights), {})
+    seen: list[torch.nn.Module] = []
+    monkeypatch.setattr(retrain_trial, "retrain", lambda student, *_, teacher, **__: seen.extend((student, teacher)))
+    smallest, largest = planned.space.smallest(), planned.space.largest()
+    RetrainJob(spec=spec.model_dump_json(), architecture=smallest.to_json(), supernet=tmp_path / "supernet")(
+        Heard(tmp_path / "trial")
+    )
+    for module, architecture in zip(seen, (smallest, largest), strict=True):
+        expected = extract_recalibrated(weights, architecture, planned.task, train_config(spec))
+        found = module.state_dict()
+        assert all(torch.equal(found[name], tensor) for name, tensor in expected.state_dict().items())
+        assert any("running_mean" in name and bool(tensor.any()) for name, tensor in found.items())
