@@ -22,7 +22,7 @@ from supernet.tasks.error_rates import equal_error_rate
 from supernet.tasks.file_labels import check_groups, check_pattern, give_groups, read_labels
 from supernet.tasks.labelled_samples import Samples, arrange, serve
 from supernet.tasks.log_mel import LogMel
-from supernet.tasks.options import number, one_of, whole
+from supernet.tasks.options import limits, number, one_of, whole
 from supernet.tasks.task import Task, score_logits
 from supernet.tasks.wav_files import SUFFIXES, decode_wav
 
@@ -47,21 +47,22 @@ def load(
     test_groups: Sequence[str | int] = (),
     validation_groups: Sequence[str | int] = (),
     max_samples: int | None = None,
+    validation_samples: int | None = None,
     augment: str = "shift_and_mask",
     cache: Path | None = None,
 ) -> Task:
     """The task; inputs are (features, frames), one frame each 10 ms of `seconds`, each band with a mean of zero.
 
     `rate` is what all recordings must have, in samples a second; without it they must have the same.  Nothing is
-    resampled or mixed down.  `max_samples` bounds each split.  `augment` is none, shift or shift_and_mask.  Raises
+    resampled or mixed down.  `max_samples` bounds each split, `validation_samples` the one
+    that every evaluation of a search reads.  `augment` is none, shift or shift_and_mask.  Raises
     `OptionError` for options, `DataError` for data that cannot be used, naming the file.
     """
     if rate is not None:
         whole("audio", "rate", rate, at_least=1_000, at_most=1_000_000)
     number("audio", "seconds", seconds, above=0, below=LONGEST_SECONDS)
     whole("audio", "features", features, at_least=1, at_most=1_024)
-    if max_samples is not None:
-        whole("audio", "max_samples", max_samples, at_least=2)
+    most = limits("audio", max_samples=max_samples, validation_samples=validation_samples)
     one_of("audio", "augment", augment, tuple(CHANGES))
     check_pattern(pattern)
     groups = check_groups(test_groups=test_groups, validation_groups=validation_groups)
@@ -77,7 +78,7 @@ def load(
         "groups": groups,
     }
     decoded = keep(make, cache=cache, name="audio", key=key)
-    splits = serve(decoded, max_samples, _as_kept)
+    splits = serve(decoded, most, _as_kept)
     classes = tuple(decoded.metadata["classes"])
     return Task(
         name="audio",

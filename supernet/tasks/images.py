@@ -19,7 +19,7 @@ from supernet.tasks.file_labels import check_groups, check_pattern, give_groups,
 from supernet.tasks.image_changes import CHANGES
 from supernet.tasks.image_files import SUFFIXES, Form, check_same_form, decode_image, read_npz
 from supernet.tasks.labelled_samples import Samples, arrange, serve
-from supernet.tasks.options import one_of, whole
+from supernet.tasks.options import limits, one_of, whole
 from supernet.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -41,20 +41,21 @@ def load(
     test_groups: Sequence[str | int] = (),
     validation_groups: Sequence[str | int] = (),
     max_samples: int | None = None,
+    validation_samples: int | None = None,
     augment: str = "shift",
     cache: Path | None = None,
 ) -> Task:
     """The task; inputs are (channels, height, width) from -1 to 1, kept as bytes.
 
-    `max_samples` bounds each split.  `augment` is none, shift (by an eighth of a side) or shift_and_flip.  Raises
-    `OptionError` for options, `DataError` for data that cannot be used, naming the file.
+    `max_samples` bounds each split, `validation_samples` the one
+    that every evaluation of a search reads.  `augment` is none, shift (by an eighth of a side) or shift_and_flip.
+    Raises `OptionError` for options, `DataError` for data that cannot be used, naming the file.
     """
     if image_size is not None:
         whole("images", "image_size", image_size, at_least=1, at_most=LARGEST)
     if channels is not None and whole("images", "channels", channels, at_least=1, at_most=3) == 2:
         raise OptionError("images: channels must be 1, grey, or 3, red, green and blue; got 2.")
-    if max_samples is not None:
-        whole("images", "max_samples", max_samples, at_least=2)
+    most = limits("images", max_samples=max_samples, validation_samples=validation_samples)
     one_of("images", "augment", augment, tuple(CHANGES))
     check_pattern(pattern)
     form = Form(image_size, channels)
@@ -72,7 +73,7 @@ def load(
         "groups": groups,
     }
     decoded = keep(make, cache=cache, name="images", key=key)
-    splits = serve(decoded, max_samples, to_unit_range)
+    splits = serve(decoded, most, to_unit_range)
     classes = tuple(decoded.metadata["classes"])
     return Task(
         name="images",

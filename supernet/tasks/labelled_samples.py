@@ -17,7 +17,7 @@ from supernet.tasks.file_labels import SPLITS, class_order
 from supernet.tasks.task import Split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -51,15 +51,16 @@ def arrange(samples: Samples) -> Decoded:
     return Decoded({"inputs": inputs, "targets": targets}, metadata)
 
 
-def serve(decoded: Decoded, max_samples: int | None, prepare: Callable[[Tensor], Tensor]) -> dict[str, Split]:
-    """The splits of what `arrange` made, each with `max_samples` at most, in the shares of its classes."""
+def serve(decoded: Decoded, most: Mapping[str, int | None], prepare: Callable[[Tensor], Tensor]) -> dict[str, Split]:
+    """The splits of what `arrange` made, with at most as many samples as `most` says, in the shares of the classes."""
     splits = {}
     start = 0
     for name in SPLITS:
         part = slice(start, start + decoded.metadata["counts"][name])
         inputs, targets = decoded.arrays["inputs"][part], decoded.arrays["targets"][part]
-        if max_samples is not None and max_samples < len(targets):
-            rows = choose(targets, max_samples)
+        limit = most[name]
+        if limit is not None and limit < len(targets):
+            rows = choose(targets, limit)
             inputs, targets = inputs[rows], targets[rows]
         splits[name] = Split(torch.from_numpy(np.asarray(inputs)), torch.from_numpy(np.asarray(targets)), prepare)
         start = part.stop

@@ -20,7 +20,7 @@ from supernet.errors import DataError, OptionError
 from supernet.tasks.content_splits import Sample, choose, split_rows
 from supernet.tasks.file_labels import SPLIT_WORDS, class_order
 from supernet.tasks.labelled_rows import SUFFIXES, Columns, Row, read_rows
-from supernet.tasks.options import affordable, whole
+from supernet.tasks.options import affordable, limits, whole
 from supernet.tasks.task import Split, Task
 from supernet.tasks.text_files import text_files
 
@@ -42,18 +42,19 @@ def load(
     label: str | int = "label",
     length: int = 128,
     max_samples: int | None = None,
+    validation_samples: int | None = None,
 ) -> Task:
     """The task; inputs are (length,) identifiers below 257.
 
     `text` and `label` name the columns, or number them, from 0, in files without a header; text may be left out where
-    it is called "text" or is the only other column.  `max_samples` bounds each split.  The facts say which share of
+    it is called "text" or is the only other column.  `max_samples` bounds each split, `validation_samples` the one
+    that every evaluation of a search reads.  The facts say which share of
     the texts was cut, and how many copies were left out.  Raises `OptionError` for options, `DataError` for data that
     cannot be used, naming the file and the line.
     """
     columns = _columns(text, label)
     whole("labelled_text", "length", length, at_least=1)
-    if max_samples is not None:
-        whole("labelled_text", "max_samples", max_samples, at_least=2)
+    most = limits("labelled_text", max_samples=max_samples, validation_samples=validation_samples)
     rows: list[Row] = []
     samples: list[Sample] = []
     texts: list[bytes] = []
@@ -70,7 +71,7 @@ def load(
     target_of = {name: number for number, name in enumerate(classes)}
     targets = np.array([target_of[row.label] for row in rows], dtype=np.int64)
     inputs = _padded(texts, length)
-    splits = {name: _split(inputs, targets, kept, max_samples) for name, kept in chosen.items()}
+    splits = {name: _split(inputs, targets, kept, most[name]) for name, kept in chosen.items()}
     return Task(
         name="labelled_text",
         train=splits["train"],
@@ -148,10 +149,10 @@ def _padded(texts: Sequence[bytes], length: int) -> Tensor:
     return torch.from_numpy(np.where(found == 0, PADDING, found.astype(np.int16) + 1).astype(np.int16))
 
 
-def _split(inputs: Tensor, targets: NDArray[np.int64], rows: list[int], max_samples: int | None) -> Split:
+def _split(inputs: Tensor, targets: NDArray[np.int64], rows: list[int], most: int | None) -> Split:
     kept = np.array(rows)
-    if max_samples is not None and max_samples < len(kept):
-        kept = kept[choose(targets[kept], max_samples)]
+    if most is not None and most < len(kept):
+        kept = kept[choose(targets[kept], most)]
     return Split(inputs[torch.from_numpy(kept)], torch.from_numpy(targets[kept]), prepare=_as_identifiers)
 
 

@@ -51,3 +51,13 @@ def one_of(task: str, name: str, value: object, allowed: Collection[str]) -> str
     if not isinstance(value, str) or value not in allowed:
         raise OptionError(f"{task}: {name} must be one of {', '.join(allowed)}; got {value!r}.")
     return value
+
+
+def limits(task: str, *, max_samples: object, validation_samples: object) -> dict[str, int | None]:
+    """At most how many samples each split has: `max_samples`, in validation `validation_samples` if that is fewer."""
+    most, validation = (
+        None if given is None else whole(task, name, given, at_least=2)
+        for name, given in (("max_samples", max_samples), ("validation_samples", validation_samples))
+    )
+    fewest = min((limit for limit in (most, validation) if limit is not None), default=None)
+    return {"train": most, "validation": fewest, "test": most}

@@ -183,3 +183,13 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_wrong_options_are_refused(tmp_path: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(OptionError, match=f"^labelled_text: {message}"):
         labelled_text.load(data=tmp_path, **options)  # type: ignore[arg-type]
+
+
+def test_validation_may_be_bounded_on_its_own(tmp_path: Path) -> None:
+    """Every evaluation of a search reads it, so it should be smaller than what is trained on."""
+    path = tmp_path / "many.csv"
+    path.write_text("text,label\n" + "".join(f"sample {i},{'ab'[i % 2]}\n" for i in range(200)))
+    whole, bounded = labelled_text.load(data=path), labelled_text.load(data=path, validation_samples=10)
+    assert len(bounded.validation) == 10
+    assert [len(bounded.train), len(bounded.test)] == [len(whole.train), len(whole.test)]
+    assert len(labelled_text.load(data=path, max_samples=6, validation_samples=10).validation) == 6
