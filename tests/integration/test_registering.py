@@ -6,34 +6,17 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.cli.main import main
 from tests.integration.studies import TINY, write
 
+if TYPE_CHECKING:
+    from tests.integration.conftest import Call
+
 HERE = "tests.runner.registered.own_code"
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
-    """Run a verb in this process; its exit code, output and errors."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setenv("SUPERNAUT_HOME", str(tmp_path / "home"))
-        monkeypatch.setattr(sys, "argv", ["supernaut", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.out + captured.err
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return call
 
 
 def test_data_is_added_listed_and_removed(call: Call, tmp_path: Path) -> None:
