@@ -39,6 +39,10 @@ evidence: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.digits
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.quantization
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.placement
+	for task in images audio labelled_text text; do \
+		OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.real_tasks $$task || exit 1; \
+	done
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Python 3.11 or newer is needed, this is {sys.version}; set PYTHON="'
