@@ -40,7 +40,11 @@ if TYPE_CHECKING:
     from supernet.tasks.task import Task
 
 SAMPLED = 64  # architectures whose modules and costs say what the space holds
-_SCORES = {"error": (0.0, 1.0), "accuracy": (0.0, 1.0), "loss": (0.0, math.inf)}
+_SCORES = {
+    **dict.fromkeys(("error", "accuracy", "eer"), (0.0, 1.0)),
+    **dict.fromkeys(("loss", "bits_per_byte"), (0.0, math.inf)),
+    "perplexity": (1.0, math.inf),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from runner.study import goal_of
-from supernet.export.card import UNITS
+from supernet.export import card
 
 _LARGEST_DECIMALS = 6
 _SIGNIFICANT_DIGITS = 4
@@ -17,7 +17,7 @@ _COUNTED = ((1e9, "billion"), (1e6, "million"), (1e3, "thousand"))
 
 def unit_of(metric: str) -> str:
     """The unit of a metric, empty where it has none that is known."""
-    return UNITS.get(metric.removeprefix("test_"), "")
+    return card.unit_of(metric.removeprefix("test_"))
 
 
 def label(metric: str, unit: str | None = None) -> str:

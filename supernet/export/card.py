@@ -19,17 +19,21 @@ Place = tuple[tuple[str, int], ...]
 _ROUNDING = """Layers of 8 bits round their inputs with one range for the whole batch, so that an answer depends a
 little on its batch.  All scores here were measured one sample at a time."""
 
-UNITS = {
-    "latency_ms": "ms",
-    "model_bytes": "bytes",
-    "file_bytes": "bytes",
-    "peak_activation_bytes": "bytes",
+_UNITS = {
     "error": "fraction",
     "accuracy": "fraction",
+    "eer": "fraction",
     "loss": "nats",
+    "bits_per_byte": "bits",
     "macs": "multiply-adds",
     "parameters": "values",
 }
+_ENDINGS = {"_ms": "ms", "_bytes": "bytes"}
+
+
+def unit_of(metric: str) -> str:
+    """The unit of a metric, empty where it has none that is known."""
+    return _UNITS.get(metric) or next((unit for end, unit in _ENDINGS.items() if metric.endswith(end)), "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +53,7 @@ class Number:
         """The value with its unit and its interval."""
         value = f"{self.value:,.0f}" if float(self.value).is_integer() and self.value >= 10 else f"{self.value:.4f}"
         interval = "" if self.lower is None or self.upper is None else f" [{self.lower:.4f}, {self.upper:.4f}]"
-        unit = UNITS.get(self.metric, "")
+        unit = unit_of(self.metric)
         return f"{value}{interval} {unit}".rstrip()
 
 
@@ -127,7 +131,7 @@ import numpy as np, onnxruntime
 session = onnxruntime.InferenceSession("model.onnx")
 inputs = np.load("sample_inputs.npy")            # float32, (any batch, {shape})
 logits = session.run(None, {{"input": inputs}})[0]
-print(logits.argmax(1))
+print(logits.argmax(-1))
 ```
 
 ## Numbers

@@ -91,7 +91,7 @@ def test_the_cards_snippet_runs_without_supernaut_or_torch(whole_bundle: Path, t
         [sys.executable, "-P", "-c", code], cwd=whole_bundle, check=True, capture_output=True, text=True
     )
     outputs = np.load(whole_bundle / "sample_outputs.npy")
-    assert done.stdout.strip() == str(outputs.argmax(1))
+    assert done.stdout.strip() == str(outputs.argmax(-1))
 
 
 def test_verifying_needs_no_torch(whole_bundle: Path) -> None:

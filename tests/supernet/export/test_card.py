@@ -7,7 +7,7 @@ import re
 import pytest
 
 from search_spaces import Architecture
-from supernet.export.card import UNITS, Number, architecture_lines, architecture_summary, model_card
+from supernet.export.card import Number, architecture_lines, architecture_summary, model_card, unit_of
 from tests.supernet.export.conftest import MIXERS, NUMBERS, architecture_of
 
 
@@ -109,8 +109,8 @@ def test_the_card_holds_every_number_with_unit_and_provenance() -> None:
 
 
 def test_every_unit_belongs_to_a_metric_in_words() -> None:
-    assert UNITS["latency_ms"] == "ms"
-    assert all("flop" not in name for name in UNITS)
+    assert [unit_of(name) for name in ("latency_ms", "decode_latency_ms", "kv_cache_bytes")] == ["ms", "ms", "bytes"]
+    assert [unit_of(name) for name in ("macs", "eer", "perplexity")] == ["multiply-adds", "fraction", ""]
 
 
 def test_the_card_of_a_file_that_rounds_inputs_says_so() -> None:
