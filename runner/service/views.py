@@ -242,6 +242,12 @@ def _detail(detail: Mapping[str, Any]) -> str:
     for name, value in detail.items():
         if name == "health" and isinstance(value, list) and value and isinstance(value[-1], dict):
             parts += [f"{key} subnet {score:.3f}" for key, score in value[-1].items() if isinstance(score, float)]
+        elif name == "predictions" and isinstance(value, dict):
+            parts += [
+                f"{metric}: {checked['inside_interval']} of {checked['checked_predictions']} as predicted"
+                for metric, checked in value.items()
+                if checked.get("checked_predictions")
+            ]
         elif isinstance(value, float):
             parts.append(f"{name.replace('_', ' ')} {value:.4g}")
         elif isinstance(value, str | int):
