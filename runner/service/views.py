@@ -244,7 +244,7 @@ def _detail(detail: Mapping[str, Any]) -> str:
             parts += [f"{key} subnet {score:.3f}" for key, score in value[-1].items() if isinstance(score, float)]
         elif name == "predictions" and isinstance(value, dict):
             parts += [
-                f"{metric}: {checked['inside_interval']} of {checked['checked_predictions']} as predicted"
+                f"{metric}: {checked['inside_interval']} of {checked['checked_predictions']} inside their interval"
                 for metric, checked in value.items()
                 if checked.get("checked_predictions")
             ]

@@ -60,7 +60,7 @@ def test_the_page_of_a_study_tells_its_front_in_numbers(client: TestClient, digi
     latency = front.knee.values["latency_ms"]
     assert latency.lower is not None
     assert f"inherited, {latency.lower:.4f} to" in page.words
-    assert "points 12, latency_ms: 8 of 9 as predicted" in page.words
+    assert "points 12, latency_ms: 8 of 9 inside their interval" in page.words
 
 
 def test_the_page_of_a_study_tells_what_the_exported_file_reached(client: TestClient, digits: Repository) -> None:
