@@ -129,7 +129,7 @@ Found and trained by Supernaut in the study `{study}` for the task `{task}` (SHA
 ```python
 import numpy as np, onnxruntime
 session = onnxruntime.InferenceSession("model.onnx")
-inputs = np.load("sample_inputs.npy")            # float32, (any batch, {shape})
+inputs = np.load("sample_inputs.npy")            # (any batch, {shape}), of the type that the file reads
 logits = session.run(None, {{"input": inputs}})[0]
 print(logits.argmax(-1))
 ```

@@ -61,6 +61,11 @@ def load(
     form = Form(image_size, channels)
     groups = check_groups(test_groups=test_groups, validation_groups=validation_groups)
     arrays = data.suffix == ".npz" and data.is_file()
+    if arrays and (pattern is not None or any(groups.values())):
+        raise OptionError(
+            f"images: {data} holds arrays, which have no names for `pattern`, `test_groups` or `validation_groups` to "
+            "read; leave these out, and give x_validation and x_test where the splits matter."
+        )
 
     def make() -> Decoded:
         return arrange(_from_arrays(data, form) if arrays else _from_files(data, form, pattern, groups))

@@ -139,4 +139,7 @@ def _json_values(path: Path, content: str, columns: Columns) -> Iterator[tuple[i
         for name, value in zip(names, (text, label), strict=True):
             if value is not None and not isinstance(value, str):
                 raise DataError(f"{where}: {name!r} is {value!r}; it must be text.")
+            # Escapes can say what no file of text holds: halves of a character, and the byte that stands for padding.
+            if value is not None and any(char == "\0" or "\ud800" <= char <= "\udfff" for char in value):
+                raise DataError(f"{where}: {name!r} is {value!r}; take out \\u0000 and halves of characters.")
         yield line, text or "", label or ""

@@ -200,6 +200,14 @@ def test_arrays_of_one_class_or_of_two_forms_are_named(tmp_path: Path) -> None:
         images.load(data=tmp_path / "x.npz")
 
 
+@pytest.mark.parametrize("options", [{"pattern": "{label}_{group}"}, {"test_groups": ["p1"]}])
+def test_arrays_have_no_names_to_read_groups_from(tmp_path: Path, options: dict[str, Any]) -> None:
+    x = np.zeros((20, 4, 4), np.uint8) + np.arange(20, dtype=np.uint8)[:, None, None]
+    np.savez(tmp_path / "x.npz", x=x, y=np.arange(20) % 2)
+    with pytest.raises(OptionError, match="holds arrays, which have no names"):
+        images.load(data=tmp_path / "x.npz", **options)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

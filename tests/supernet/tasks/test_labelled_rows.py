@@ -91,6 +91,8 @@ def test_only_line_feeds_end_a_line(tmp_path: Path) -> None:
         ("a.jsonl", '{"text": "a", "label": null}\n', DEFAULT, "line 1: the label is missing"),
         ("a.jsonl", '{"text": "a", "label": 0.5}\n', DEFAULT, "line 1: 'label' is 0.5; it must be text"),
         ("a.jsonl", '{"text": ["a"], "label": 1}\n', DEFAULT, r"line 1: 'text' is \['a'\]; it must be text"),
+        ("a.jsonl", '{"text": "a\\ud83d", "label": "b"}\n', DEFAULT, "line 1: 'text' is .*halves of characters"),
+        ("a.jsonl", '{"text": "a", "label": "\\u0000"}\n', DEFAULT, "line 1: 'label' is .*take out"),
         ("a.jsonl", "[" * 100_000, DEFAULT, "line 1: this is no JSON"),
     ],
 )
