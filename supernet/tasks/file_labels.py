@@ -57,7 +57,14 @@ def read_labels(paths: Sequence[PurePosixPath], pattern: str | None) -> list[Fil
     shared = _shared_folders(paths)
     folders = [path.parts[shared:-1] for path in paths]
     first = {parts[0].lower() if parts else "" for parts in folders}
-    given = first <= SPLIT_WORDS.keys() and "train" in {SPLIT_WORDS[name] for name in first}
+    words = {SPLIT_WORDS[name] for name in first & SPLIT_WORDS.keys()}
+    others = sorted(first - SPLIT_WORDS.keys() - {""})
+    if others and "train" in words and len(words) > 1:
+        raise DataError(
+            f"beside folders for {' and '.join(sorted(words))} there is {others[0]!r}, so that nothing says whether "
+            "they are splits or classes; move it away, or into one of them."
+        )
+    given = first <= SPLIT_WORDS.keys() and "train" in words
     labels = []
     for path, parts in zip(paths, folders, strict=True):
         split = SPLIT_WORDS[parts[0].lower()] if given else None

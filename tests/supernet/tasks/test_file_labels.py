@@ -33,6 +33,11 @@ def test_a_class_may_be_called_train() -> None:
     assert read("train/1.png", "bus/1.png") == [("train", None, None), ("bus", None, None)]
 
 
+def test_what_stands_beside_splits_does_not_make_them_classes() -> None:
+    with pytest.raises(DataError, match="beside folders for test and train there is 'extra'"):
+        read("train/cat/1.png", "test/dog/2.png", "extra/cat/3.png")
+
+
 def test_names_say_class_and_group() -> None:
     assert read("x/0_george_12.wav", "x/1_theo_3.wav", pattern="{label}_{speaker}_{group}") == [
         ("0", "12", None),
