@@ -50,8 +50,8 @@ def check_pattern(pattern: object) -> None:
 def read_labels(paths: Sequence[PurePosixPath], pattern: str | None) -> list[FileLabel]:
     """What each path says.
 
-    Raises `DataError` where one says no class, naming it, or where all say the same; `OptionError` for a pattern that
-    is none.
+    Raises `DataError` where one says no class, naming it, where all say the same, or where other folders stand beside
+    those of splits; `OptionError` for a pattern that is none.
     """
     expression = None if pattern is None else _expression(pattern)
     shared = _shared_folders(paths)
