@@ -137,7 +137,8 @@ def _in_short(detail: Any) -> str:
     for name, value in dict(detail).items():
         if name == "health" and value:
             last = value[-1]
-            parts.append(", ".join(f"{k} {v:.3f}" if k != "step" else f"step {v}" for k, v in last.items()))
+            shown = {k: "not finite" if v is None else v if k == "step" else f"{v:.3f}" for k, v in last.items()}
+            parts.append(", ".join(f"{k} {v}" for k, v in shown.items()))
         elif isinstance(value, str | int | float):
             parts.append(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}")
     return "; ".join(parts)

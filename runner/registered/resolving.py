@@ -58,7 +58,11 @@ def task_of(asked: TaskSpec, registered: Registered) -> Task:
     else:
         loader = load_loader(entry)
     options, path = _options(asked, loader_options(loader), registered)
-    return _loaded(asked.name, entry, json.dumps(options, sort_keys=True), path, _state_of(path), registered.cache)
+    try:
+        text = json.dumps(options, sort_keys=True)
+    except (TypeError, ValueError) as error:  # YAML knows dates, sets and bytes; the record is JSON
+        raise SpecError(f"task: options are texts, numbers, lists and mappings ({error}); quote a date.") from error
+    return _loaded(asked.name, entry, text, path, _state_of(path), registered.cache)
 
 
 def family_of(asked: SpaceSpec, task: Task, registered: Registered) -> ResolvedFamily:
@@ -156,8 +160,8 @@ def _loaded(
     if entry is None:
         return call_loader(name, loader, given)
     with foreign_code(entry, "loading", passing=_OURS):
-        task = call_loader(name, loader, given)
-    return replace(check_own_task(entry, task), name=name)
+        task = check_own_task(entry, call_loader(name, loader, given))  # which reads from the splits
+    return replace(task, name=name)
 
 
 def _state_of(path: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def run(work: StudyWork) -> dict[str, Any]:
         )
     except Stopped as stopped:
         raise Interrupted(f"{stopped}; a checkpoint of it is kept") from stopped
-    return {"precision": precision, "health": [{"step": point.step, **point.values} for point in curve]}
+    return {"precision": precision, "health": [_plain(point) for point in curve]}
 
 
 class _Told:
@@ -60,7 +61,7 @@ class _Told:
         """A check of the smallest, a random and the largest subnet."""
         if point.step <= self._step:
             return
-        self._tell(HEALTH_EVENT, {"step": point.step, **point.values})
+        self._tell(HEALTH_EVENT, _plain(point))
         self._step = point.step
         scores = ", ".join(f"{subnet} {score:.4g}" for subnet, score in point.values.items())
         self._work.reporter.note(f"step {point.step}: validation {self._work.plan.task.main_metric} {scores}")
@@ -76,6 +77,11 @@ class _Told:
 
     def _tell(self, kind: str, payload: dict[str, Any]) -> None:
         self._work.commit(lambda: self._work.repository.add_event(self._work.study.id, kind, payload))
+
+
+def _plain(point: HealthPoint) -> dict[str, Any]:
+    """A check for the record, with null for a score that is no finite number (a perplexity may be infinite)."""
+    return {"step": point.step, **{name: v if math.isfinite(v) else None for name, v in point.values.items()}}
 
 
 def precision_of(work: StudyWork) -> Precision:

@@ -6,12 +6,13 @@ it does not rise while a network merely grows too sure of itself, and it means t
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from supernet.tasks.task import labelled
+from supernet.tasks.task import UNLABELLED, labelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +26,9 @@ RATE_CUT = 0.5  # of the learning rate, for each time that training went back
 LEARNT = 0.75
 # ... and has lost it again when it is back at nearly all of them.  Between the two lies what training may do by itself.
 LOST = 0.95
+# Standard errors of a guesser's share by which it must have got worse: few predictions, or few of a rare class, change
+# that much by luck, and training would go back for nothing.
+SURE = 4.0
 # Checks in a row: one may be a spike that the next hundred steps repair.
 PATIENCE = 3
 
@@ -60,11 +64,17 @@ class Rollback:
 class CollapseRule:
     """Judges the checks of a run so far; each is the share of wrong predictions by subnet.
 
-    `chance` is that of one who always names the commonest class.  A subnet that is not judged at a check (it is not
-    being trained yet, say) is left out of it.
+    `chance` is that of one who always names the commonest class, `predictions` says of how many they are shares.  A
+    subnet that is not judged at a check (it is not being trained yet, say) is left out of it.
     """
 
     chance: float
+    predictions: float = math.inf
+
+    @classmethod
+    def of(cls, targets: Tensor) -> CollapseRule:
+        """For predictions of these.  targets (...)."""
+        return cls(chance_of_wrong(targets), int((targets != UNLABELLED).sum()))
 
     def fine(self, checks: Sequence[Mapping[str, float]]) -> bool:
         """Whether the newest check, if any, shows nothing of a collapse."""
@@ -87,13 +97,14 @@ class CollapseRule:
     def _lost_in_a_row(self, checks: Sequence[Mapping[str, float]]) -> dict[str, int]:
         """By subnet, in how many of the newest checks it had lost what it once had learnt."""
         counts = dict.fromkeys(checks[-1], 0) if checks else {}
+        luck = SURE * math.sqrt(self.chance * (1 - self.chance) / self.predictions)
         for name in counts:
             best = 1.0
             for check in checks:
                 wrong = check.get(name)
                 if wrong is None:
                     continue
-                lost = best < LEARNT * self.chance and wrong > LOST * self.chance
+                lost = best < LEARNT * self.chance and wrong > LOST * self.chance and wrong - best > luck
                 counts[name] = counts[name] + 1 if lost else 0
                 best = min(best, wrong)
         return counts

@@ -18,7 +18,8 @@ from supernet.errors import TrainingError
 from supernet.modes import evaluation_mode
 from supernet.tasks.task import labelled, predict
 from supernet.tasks.task import loss as task_loss
-from supernet.training.collapse import CollapseRule, chance_of_wrong, share_of_wrong
+from supernet.training.batches import divided
+from supernet.training.collapse import CollapseRule, share_of_wrong
 from supernet.training.distillation import Distillation, Teacher, soft_cross_entropy, taught_loss
 from supernet.training.loop import HealthPoint, Loop, LoopConfig, Watcher, batch_of, derive_seed
 from supernet.training.precision import computing_in, faster_precision
@@ -85,7 +86,7 @@ def train_supernet(
         config=config,
         checkpoints=checkpoints,
         measure_health=health,
-        rule=CollapseRule(chance_of_wrong(validation)),
+        rule=CollapseRule.of(validation),
         watcher=watcher or Watcher(),
     )
     with evaluation_mode(teacher) if isinstance(teacher, nn.Module) else nullcontext():
@@ -161,12 +162,13 @@ class _Recipe:
 
 def measured_precision(weights: SharedWeights, task: Task, config: LoopConfig) -> MeasuredPrecision:
     """The precision in which this machine trains the largest subnet faster; changes nothing."""
-    inputs, targets = batch_of(task, 0, config)
+    # What a step computes at a time: where memory allows no more than a part, it allows no whole batch here either.
+    part = next(divided(0, *batch_of(task, 0, config), config.accumulate))
     module = weights.extract(weights.space.largest()).train()
 
     def step(precision: Precision) -> None:
-        with computing_in(precision, inputs.device.type):
-            torch.autograd.backward(task_loss(module(inputs).float(), targets))
+        with computing_in(precision, part.inputs.device.type):
+            torch.autograd.backward(task_loss(module(part.inputs).float(), part.targets))
 
     with torch.random.fork_rng(devices=[]):  # dropout and the like
         return faster_precision(step)

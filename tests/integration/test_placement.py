@@ -24,8 +24,8 @@ CONVOLUTION, ATTENTION = "short_convolution", "softmax"
 def test_convolution_before_attention_recalls_and_nothing_cheaper_does(call: Call, tmp_path: Path) -> None:
     """The documented example with four pairs in place of eight: all four placements share their weights."""
     spec = yaml.safe_load((ROOT / "examples" / "placement.yaml").read_text())
-    spec["task"] |= {"length": 32, "pairs": 4, "vocabulary": 64, "train": 30_000, "validation": 300, "test": 300}
-    spec["train"] |= {"steps": 500, "precision": "fp32"}
+    spec["task"] |= {"length": 24, "pairs": 4, "vocabulary": 40, "train": 20_000}
+    spec["train"] |= {"steps": 300, "batch": 32, "precision": "fp32"}
     spec["search"]["workers"] = "serial"
     spec["retrain"] |= {"steps": 5}
     code, _, errors = call("run", write(tmp_path / "placement.json", spec))

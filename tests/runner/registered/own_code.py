@@ -59,6 +59,12 @@ def crashing() -> Task:
     raise KeyError("column")
 
 
+def unprepared() -> Task:
+    """A mistake that shows when samples are read."""
+    split = _task().train
+    return replace(_task(), test=replace(split, prepare=lambda inputs: inputs.view(-1, 99)))
+
+
 def no_task() -> Task:
     """Something else."""
     return [1, 2]  # type: ignore[return-value]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ def numbers(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def registered(numbers: Path, tmp_path: Path) -> Registered:
-    tasks = ("plain", "from_file", "perhaps_from_file", "refusing", "crashing", "no_task")
+    tasks = ("plain", "from_file", "perhaps_from_file", "refusing", "crashing", "unprepared", "no_task")
     return Registered(
         data=(
             RegisteredData(name="numbers", path=str(numbers)),
@@ -82,7 +83,7 @@ def test_a_task_is_called_what_studies_call_it(registered: Registered) -> None:
 def test_the_loader_gets_the_folder_for_what_it_prepares(
     registered: Registered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = {}
+    seen: dict[str, Path | None] = {}
 
     def loader(data: Path, cache: Path | None = None) -> Task:
         seen.update(data=data, cache=cache)
@@ -116,7 +117,9 @@ def test_data_that_is_optional_may_be_left_out(registered: Registered) -> None:
         ({"name": "plaim"}, ["no task 'plaim'", "plain", "supernaut extension allow plaim MODULE:OBJECT"]),
         ({"name": "net"}, ["is a family, not a task"]),
         ({"name": "crashing"}, ["'crashing'", "failed while loading: KeyError: 'column'", "own_code.py, line"]),
+        ({"name": "unprepared"}, ["'unprepared'", "failed while loading: RuntimeError", "own_code.py, line"]),
         ({"name": "no_task"}, ["returned list"]),
+        ({"name": "plain", "samples": date(2026, 1, 2)}, ["not JSON serializable", "quote a date"]),
         ({"name": "plain", "samples": "many"}, ["failed while loading: TypeError"]),
     ],
 )

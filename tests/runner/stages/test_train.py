@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from runner import pipeline
+from runner.cli.studies import _in_short
 from runner.errors import Conflict, Interrupted, SpecError
 from runner.registered.ledger import add_data
 from runner.scoring import train_config
@@ -107,6 +109,20 @@ def test_smallest_random_and_largest_are_told_while_it_trains(home: Home, reposi
     assert study.events("train.health") == detail["health"]
     assert [point["step"] for point in detail["health"]] == list(range(2, STEPS + 1, 2))
     assert len(study.scores()) == STEPS // 2
+
+
+def test_a_score_that_is_not_finite_is_told_and_kept(
+    home: Home, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON has no infinity, and a perplexity may be so."""
+    study = Study(home, repository)
+    work = study.work()
+    endless = replace(work.plan.task, measure=lambda logits, targets: {"error": math.inf})
+    monkeypatch.setattr(work, "plan", replace(work.plan, task=endless))
+    detail = train.run(work)
+    assert study.events("train.health")[0] == {"step": 2, "smallest": None, "random": None, "largest": None}
+    assert study.scores()[0].endswith("error smallest inf, random inf, largest inf")
+    assert _in_short(detail).endswith("step 16, smallest not finite, random not finite, largest not finite")
 
 
 @pytest.fixture

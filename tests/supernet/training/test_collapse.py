@@ -60,6 +60,16 @@ def test_checks_at_which_a_subnet_was_not_judged_are_left_out() -> None:
     assert RULE.verdict(gaps, last=False) is not None
 
 
+def test_what_few_predictions_show_by_luck_is_no_collapse() -> None:
+    """One error more of a hundred, where only two are of the rare class; a coin thrown twenty times."""
+    rare = CollapseRule.of(torch.tensor([1] * 2 + [0] * 98))
+    assert (rare.chance, rare.predictions) == (pytest.approx(0.02), 100)
+    assert rare.verdict(checks(0.01, 0.02, 0.02, 0.02), last=True) is None
+    coin = CollapseRule.of(torch.tensor([0, 1] * 10 + [UNLABELLED] * 1000))
+    assert coin.verdict(checks(0.35, 0.5, 0.55, 0.6), last=True) is None
+    assert coin.verdict(checks(0.05, 0.5, 0.55, 0.6), last=False) is not None
+
+
 def test_a_task_with_one_class_is_never_lost() -> None:
     assert CollapseRule(chance=0.0).verdict(checks(0.0, 0.0, 1.0, 1.0, 1.0), last=True) is None
 

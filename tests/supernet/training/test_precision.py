@@ -13,7 +13,7 @@ from supernet.training.loop import LoopConfig
 from supernet.training.precision import LEAST_GAIN, PRECISIONS, Precision, computing_in, faster_precision
 from supernet.training.retrain import retrain
 from supernet.training.sampling import Sandwich
-from supernet.training.supernet import train_supernet
+from supernet.training.supernet import measured_precision, train_supernet
 from tests.supernet.training.small import SmallNet, equal, small_net, small_space, small_task, state
 
 
@@ -56,6 +56,20 @@ def test_products_are_computed_in_it_and_only_within() -> None:
     with computing_in("fp32"):
         assert linear(x).dtype == torch.float32
     assert linear(x).dtype == torch.float32
+
+
+def test_what_is_timed_is_as_much_as_a_step_computes_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever divides batches because memory is short has none for a whole batch here."""
+    forward, sizes = SmallNet.forward, set()
+
+    def recording(net: SmallNet, x: torch.Tensor) -> torch.Tensor:
+        sizes.add(len(x))
+        return forward(net, x)
+
+    monkeypatch.setattr(SmallNet, "forward", recording)
+    weights = SharedWeights(SmallNet, small_space())
+    measured_precision(weights, small_task(), LoopConfig(steps=1, batch=20, accumulate=4))
+    assert sizes == {5}
 
 
 def test_an_unknown_one_is_refused() -> None:
