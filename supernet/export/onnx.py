@@ -85,6 +85,15 @@ def check_onnx(path: Path) -> None:
         raise BundleError(f"{path} is not a valid ONNX model: {_first_lines(error)}") from error
 
 
+def weight_files(path: Path) -> list[Path]:
+    """The files beside an ONNX file that hold weights of it, as exporters write them for large models."""
+    import onnx
+
+    weights = onnx.load(path, load_external_data=False).graph.initializer
+    named = {entry.value for weight in weights for entry in weight.external_data if entry.key == "location"}
+    return [path.parent / name for name in sorted(named)]
+
+
 def rounds_inputs(path: Path) -> bool:
     """Whether the file rounds inputs of its layers to 8 bits, so that its results depend on the batch."""
     import onnx

@@ -12,6 +12,7 @@ import torch
 
 from supernet.errors import ExportError, TeacherError
 from supernet.export.bundle import verify_bundle
+from supernet.export.onnx import weight_files
 from supernet.export.runtime import Session
 
 if TYPE_CHECKING:
@@ -37,8 +38,11 @@ class OnnxTeacher:
         try:
             if path.is_dir():
                 verify_bundle(path)
-            self.sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-            self._session = Session(file, threads=torch.get_num_threads())
+            self._session = Session(file, threads=torch.get_num_threads())  # refuses what is no ONNX file
+            digest = hashlib.sha256(file.read_bytes())
+            for beside in weight_files(file):
+                digest.update(beside.read_bytes())
+            self.sha256 = digest.hexdigest()
         except (ExportError, OSError) as error:
             raise TeacherError(
                 f"the teacher {path} cannot be used: {error} A teacher is an ONNX file, or a folder that Supernaut "

@@ -48,6 +48,15 @@ def test_it_answers_with_the_logits_of_the_file(tmp_path: Path) -> None:
     teacher.check(small_task())
 
 
+def test_weights_in_a_file_beside_it_are_part_of_its_digest(tmp_path: Path) -> None:
+    file = write(tmp_path / "teacher.onnx")
+    model = onnx.load(file)
+    onnx.save_model(model, file, save_as_external_data=True, location="beside", size_threshold=0)
+    before = OnnxTeacher(file).sha256
+    (tmp_path / "beside").write_bytes((2 * MATRIX).tobytes())
+    assert OnnxTeacher(file).sha256 != before
+
+
 def test_it_teaches_as_the_module_that_the_file_was_made_of(tmp_path: Path) -> None:
     """In a whole training, whose every step asks for the logits of another batch."""
     module = torch.nn.Linear(FEATURES, CLASSES, bias=False)
