@@ -7,6 +7,8 @@ subnet is, `slicing` decides.
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,12 +20,13 @@ from supernet.errors import LayoutError
 from supernet.skeleton import Build, Skeleton, build_real, build_skeleton, leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from search_spaces.values import Value
     from supernet.slicing import Layouts, Shape
 
-RANDOM_PROBES = 8  # architectures beyond one for each value of each choice: some names depend on two at once
+RANDOM_PROBES = 8  # architectures beyond one for each value of each choice
+MOST_COMBINATIONS = 512  # of values that replace the same tensor; a build of so many takes seconds
 
 
 def initial_values(build: Build, space: SearchSpace, layouts: Layouts, seed: int) -> dict[str, Tensor]:
@@ -32,8 +35,9 @@ def initial_values(build: Build, space: SearchSpace, layouts: Layouts, seed: int
     Values come from the first architecture that holds the tensor whole.  Where none does, those of the one that
     holds most of it are used, and the rest is drawn from them.  Raises `LayoutError`.
     """
-    architectures = list(dict.fromkeys(_probes(space, seed)))
-    skeletons = [build_skeleton(build, architecture, seed) for architecture in architectures]
+    skeleton_of = cache(partial(build_skeleton, build, seed=seed))
+    architectures = list(dict.fromkeys((*_probes(space, seed), *_combinations(skeleton_of, space))))
+    skeletons = [skeleton_of(architecture) for architecture in architectures]
     sizes = _largest_shapes(skeletons)
     _check_layouts(skeletons, sizes, layouts)
     trainable = {leaf.name for skeleton in skeletons for leaf in skeleton.leaves if leaf.requires_grad}
@@ -54,15 +58,71 @@ def _probes(space: SearchSpace, seed: int) -> Iterator[Architecture]:
     yield space.largest()
     for name, choice in space.choices.items():
         for value in choice.values:
-            wanted = _activating(space, name, value)
-            if all(wanted.values()):
-                try:
-                    yield space.narrow(wanted).largest()
-                except InfeasibleSpace:
-                    continue  # the constraints leave no architecture with this value
+            largest = _largest(space, _activating(space, name, value))
+            if largest is not None:
+                yield largest
     rng = random.Random(seed)
     for _ in range(RANDOM_PROBES):
         yield space.sample(rng)
+
+
+@dataclass(frozen=True)
+class _Replacement:
+    """Answers, and the tensors of the largest architecture that are not there any more under each of them alone."""
+
+    choices: tuple[str, ...]
+    wanted: Mapping[str, tuple[Value, ...]]
+    gone: frozenset[str]
+
+
+def _combinations(skeleton_of: Callable[[Architecture], Skeleton], space: SearchSpace) -> Iterator[Architecture]:
+    """The largest architecture with several values at once that each alone put another tensor in place of the same one.
+
+    What stands there may be named after all of them: the RMS normalisation of a linear mixer, say, where the largest
+    architecture has the layer normalisation of softmax attention.
+    """
+
+    def names(architecture: Architecture) -> frozenset[str]:
+        return frozenset(leaf.name for leaf in skeleton_of(architecture).leaves)
+
+    everything = names(space.largest())
+    single: list[_Replacement] = []
+    for name, choice in space.choices.items():
+        for value in choice.values:
+            wanted = _activating(space, name, value)
+            largest = _largest(space, wanted)
+            gone = everything - names(largest) if largest is not None else frozenset()
+            if gone:
+                single.append(_Replacement((name,), wanted, gone))
+    position = {name: index for index, name in enumerate(space.choices)}
+    pending, found = list(single), 0
+    while pending:
+        one = pending.pop()
+        for other in single:
+            gone = one.gone & other.gone
+            if position[other.choices[0]] <= position[one.choices[-1]] or not gone:
+                continue
+            wanted = {
+                name: tuple(v for v in one.wanted.get(name, values) if v in other.wanted.get(name, values))
+                for name, values in {**one.wanted, **other.wanted}.items()
+            }
+            largest = _largest(space, wanted)
+            if largest is not None:
+                found += 1
+                if found > MOST_COMBINATIONS:
+                    return
+                yield largest
+                pending.append(_Replacement((*one.choices, *other.choices), wanted, gone))
+
+
+def _largest(space: SearchSpace, wanted: Mapping[str, tuple[Value, ...]]) -> Architecture | None:
+    """The largest architecture with one of the wanted values of each choice; None if the constraints leave none."""
+    if not all(wanted.values()):
+        return None
+    try:
+        return space.narrow(wanted).largest()
+    except InfeasibleSpace:
+        return None
 
 
 def _activating(space: SearchSpace, name: str, value: Value) -> dict[str, tuple[Value, ...]]:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from search_spaces import Categorical, Condition, Constraint, Ordinal, SearchSpace
-from supernet import Packed, SharedWeights
+from supernet import Packed, SharedWeights, discovery
 from supernet.errors import LayoutError
 from tests.supernet.toys import inputs, of_width, perceptron, space_of, width_space
 
@@ -122,3 +122,26 @@ def test_a_parameter_that_is_frozen_in_some_architectures_is_trained_in_the_othe
     assert weights.get_parameter("weight").grad is None
     weights.borrow(of_width(2))(inputs(1, 2)).sum().backward()
     assert weights.get_parameter("weight").grad is not None
+
+
+def test_names_that_depend_on_several_choices_at_once_are_all_found() -> None:
+    """The tensor in one place is named after three answers; no more than one of them is probed at a time."""
+    space = SearchSpace({name: Categorical(*values) for name, values in {"a": "xyz", "b": "uvw", "c": "rst"}.items()})
+
+    def build(architecture: Architecture) -> nn.Module:
+        return nn.ModuleDict({"".join(str(answer) for answer in architecture.values()): nn.Linear(2, 2)})
+
+    weights = SharedWeights(build, space)
+    assert len(list(weights.parameters())) == 2 * space.size()
+    for architecture in space.enumerate():
+        weights.borrow(architecture)
+
+
+def test_combinations_come_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "MOST_COMBINATIONS", 20)
+    space = SearchSpace({f"choice_{index}": Categorical("x", "y", "z") for index in range(12)})
+
+    def build(architecture: Architecture) -> nn.Module:
+        return nn.ModuleDict({"".join(str(answer) for answer in architecture.values()): nn.Linear(1, 1)})
+
+    assert len(list(SharedWeights(build, space).parameters())) < 2 * (20 + 2 * 12 + discovery.RANDOM_PROBES + 2)
