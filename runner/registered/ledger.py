@@ -121,7 +121,7 @@ def check_name(name: str) -> None:
 @contextmanager
 def _writing(home: Home) -> Iterator[Registered]:
     """What is registered, while no other process changes it."""
-    home.path.mkdir(parents=True, exist_ok=True)
+    home.path.mkdir(mode=0o700, parents=True, exist_ok=True)  # as the record does: it decides which code runs
     with home.ledger.with_suffix(".lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield read_registered(home)

@@ -59,8 +59,9 @@ def test_what_was_registered_is_read_again(home: Home, table: Path, monkeypatch:
     assert registered.extensions_of("family") == ()
 
 
-def test_only_its_owner_reads_the_file(home: Home, table: Path) -> None:
+def test_only_its_owner_reads_the_file_and_its_folder(home: Home, table: Path) -> None:
     add_data(home, "a", table)
+    assert home.path.stat().st_mode & 0o777 == 0o700
     assert home.ledger.stat().st_mode & 0o777 == 0o600
     assert {path.name for path in home.path.iterdir()} == {"registered.json", "registered.lock"}
 
