@@ -66,11 +66,12 @@ def keep(make: Callable[[], Decoded], *, cache: Path | None, name: str, key: Map
 
 
 def fingerprint(source: Path, files: list[Path]) -> str:
-    """A digest of which files there are: path relative to `source`, size and time of the last change of each.
+    """A digest of where `source` lies and which files there are: path, size and time of the last change of each.
 
     Cheap, since nothing is opened; it notices every change but one that restores the size and the time.
     """
-    digest = hashlib.sha256()
+    # Archives may restore equal names, sizes and times: what tells two folders apart is then where they lie.
+    digest = hashlib.sha256(f"{source.resolve()}\n".encode("utf-8", "surrogateescape"))
     for name, path in sorted((path.relative_to(source.parent).as_posix(), path) for path in files):
         status = path.stat()
         digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))

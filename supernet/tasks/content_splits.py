@@ -76,7 +76,9 @@ def choose(targets: NDArray[Any], count: int) -> NDArray[np.int64]:
     """
     classes, frequencies = np.unique(targets, return_counts=True)
     if count < len(classes):
-        raise OptionError(f"max_samples is {count}, but there are {len(classes)} classes; allow one of each at least.")
+        raise OptionError(
+            f"max_samples or validation_samples is {count}, but there are {len(classes)} classes; allow one of each at least."
+        )
     if count >= len(targets):
         return np.arange(len(targets))
     # One each, the rest by shares, what rounding leaves over to the largest remainders.

@@ -60,7 +60,7 @@ def load(
     check_pattern(pattern)
     form = Form(image_size, channels)
     groups = check_groups(test_groups=test_groups, validation_groups=validation_groups)
-    arrays = data.suffix == ".npz" and data.is_file()
+    arrays = data.suffix.lower() == ".npz" and data.is_file()
     if arrays and (pattern is not None or any(groups.values())):
         raise OptionError(
             f"images: {data} holds arrays, which have no names for `pattern`, `test_groups` or `validation_groups` to "

@@ -217,3 +217,14 @@ def test_the_fingerprint_sees_names_sizes_and_times(tmp_path: Path) -> None:
     files[0].rename(folder / "c.txt")
     seen.add(fingerprint(folder, [folder / "c.txt", files[1]]))
     assert len(seen) == 5
+
+
+def test_folders_that_look_alike_are_told_apart_by_where_they_lie(tmp_path: Path) -> None:
+    sources = []
+    for parent in ("first", "second"):
+        file = tmp_path / parent / "data" / "a.wav"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"same size")
+        os.utime(file, (0, 0))
+        sources.append(fingerprint(file.parent, [file]))
+    assert sources[0] != sources[1]

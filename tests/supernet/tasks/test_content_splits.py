@@ -141,7 +141,7 @@ def test_a_smaller_number_keeps_the_shares_and_one_of_each() -> None:
         np.testing.assert_allclose(np.bincount(targets[rows]), expected, atol=1)
         assert len(rows) == count
     assert choose(targets, 5_000).tolist() == list(range(1_000))
-    with pytest.raises(OptionError, match="max_samples is 2, but there are 3 classes"):
+    with pytest.raises(OptionError, match="max_samples or validation_samples is 2, but there are 3 classes"):
         choose(targets, 2)
 
 

@@ -216,7 +216,7 @@ def test_arrays_have_no_names_to_read_groups_from(tmp_path: Path, options: dict[
         ({"channels": 2}, "channels must be 1, grey, or 3, red"),
         ({"channels": "3"}, "channels must be a whole number"),
         ({"max_samples": 1}, "max_samples must be a whole number of at least 2"),
-        ({"max_samples": 2}, "max_samples is 2, but there are 3 classes"),
+        ({"max_samples": 2}, "max_samples or validation_samples is 2, but there are 3 classes"),
         ({"augment": "twist"}, "augment must be one of none, shift, shift_and_flip; got 'twist'"),
         ({"pattern": "{class}"}, "has the fields class; write for example"),
         ({"test_groups": [1]}, r"no \{group\} is in the pattern"),
