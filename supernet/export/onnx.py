@@ -86,10 +86,16 @@ def check_onnx(path: Path) -> None:
 
 
 def weight_files(path: Path) -> list[Path]:
-    """The files beside an ONNX file that hold weights of it, as exporters write them for large models."""
+    """The files beside an ONNX file that hold weights of it, as exporters write them for large models.
+
+    Raises `ExportError` where it is no ONNX file, though a runtime may open it.
+    """
     import onnx
 
-    weights = onnx.load(path, load_external_data=False).graph.initializer
+    try:
+        weights = onnx.load(path, load_external_data=False).graph.initializer
+    except Exception as error:
+        raise ExportError(f"{path} is not an ONNX model: {_first_lines(error)}.") from error
     named = {entry.value for weight in weights for entry in weight.external_data if entry.key == "location"}
     return [path.parent / name for name in sorted(named)]
 

@@ -77,7 +77,8 @@ def choose(targets: NDArray[Any], count: int) -> NDArray[np.int64]:
     classes, frequencies = np.unique(targets, return_counts=True)
     if count < len(classes):
         raise OptionError(
-            f"max_samples or validation_samples is {count}, but there are {len(classes)} classes; allow one of each at least."
+            f"max_samples or validation_samples is {count}, but there are {len(classes)} classes; allow one of each "
+            "at least."
         )
     if count >= len(targets):
         return np.arange(len(targets))

@@ -38,7 +38,7 @@ class OnnxTeacher:
         try:
             if path.is_dir():
                 verify_bundle(path)
-            self._session = Session(file, threads=torch.get_num_threads())  # refuses what is no ONNX file
+            self._session = Session(file, threads=torch.get_num_threads())
             digest = hashlib.sha256(file.read_bytes())
             for beside in weight_files(file):
                 digest.update(beside.read_bytes())
