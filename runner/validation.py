@@ -144,7 +144,9 @@ def _check_goals(planned: Plan) -> None:
         if name not in natural:
             raise SpecError(f"objectives.{name}: unknown metric; allowed: {', '.join(natural)}.")
         if goal != natural[name]:
-            raise SpecError(f"objectives.{name}.goal: {name} is better when {natural[name]}d, not {goal}d.")
+            raise SpecError(
+                f"objectives.{name}.goal: {name} is better when {natural[name]}d; write goal: {natural[name]}."
+            )
         if name not in own and spec.objectives[name].tokens != CONTEXT_TOKENS:
             raise SpecError(
                 f"objectives.{name}.tokens: {name} does not depend on a number of tokens; leave it out"

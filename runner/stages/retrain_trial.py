@@ -54,12 +54,12 @@ class RetrainJob:
         planned, weights = _trained(self.spec, self.supernet, self.registered)
         threads = torch.get_num_threads()
         torch.set_num_threads(self.threads)
-        # Statistics of its own from the beginning: short trainings would be compared by those of no data.
-        student, teacher = (
-            extract_recalibrated(weights, architecture, planned.task, train_config(planned.spec))
-            for architecture in (Architecture.from_json(self.architecture), planned.space.largest())
-        )
         try:
+            # Statistics of its own from the beginning: short trainings would be compared by those of no data.
+            student, teacher = (
+                extract_recalibrated(weights, architecture, planned.task, train_config(planned.spec))
+                for architecture in (Architecture.from_json(self.architecture), planned.space.largest())
+            )
             retrain(
                 student,
                 planned.task,

@@ -26,6 +26,7 @@ SPLIT_WORDS = {
 """What folders and columns call a split, in small letters."""
 
 LABEL, GROUP = "label", "group"
+MOST_FIELDS = 8
 FORM = "write for example {label}_{speaker}_{group}: one {label}, at most one {group}, other names as you like"
 
 
@@ -146,6 +147,10 @@ def _expression(pattern: str) -> re.Pattern[str]:
         raise OptionError(f"the pattern {pattern!r} is not one; {FORM}.")
     if fields.count(LABEL) != 1 or fields.count(GROUP) > 1:
         raise OptionError(f"the pattern {pattern!r} has the fields {', '.join(fields) or 'none'}; {FORM}.")
+    if len(fields) > MOST_FIELDS:  # the search for a name that fits grows with a power of them
+        raise OptionError(
+            f"the pattern {pattern!r} has {len(fields)} fields, and at most {MOST_FIELDS} are allowed; {FORM}."
+        )
     if any(not text for text in texts[1:-1]):
         raise OptionError(
             f"the pattern {pattern!r} has nothing between two fields, so no name says where the first ends."

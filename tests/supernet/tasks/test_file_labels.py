@@ -7,7 +7,15 @@ from pathlib import PurePosixPath
 import pytest
 
 from supernet.errors import DataError, OptionError
-from supernet.tasks.file_labels import FileLabel, check_groups, check_pattern, class_order, give_groups, read_labels
+from supernet.tasks.file_labels import (
+    MOST_FIELDS,
+    FileLabel,
+    check_groups,
+    check_pattern,
+    class_order,
+    give_groups,
+    read_labels,
+)
 
 
 def read(*paths: str, pattern: str | None = None) -> list[tuple[str, str | None, str | None]]:
@@ -66,6 +74,13 @@ def test_a_pattern_that_is_none_is_refused_before_anything_is_read(pattern: obje
     with pytest.raises(OptionError, match=message):
         check_pattern(pattern)
     check_pattern(None)
+
+
+def test_a_pattern_of_very_many_fields_is_refused() -> None:
+    """One of twenty would look for ever into a name that does not fit."""
+    check_pattern("{label}" + "".join(f"_{{a{index}}}" for index in range(MOST_FIELDS - 1)))
+    with pytest.raises(OptionError, match=f"has {MOST_FIELDS + 1} fields, and at most {MOST_FIELDS}"):
+        check_pattern("{label}" + "".join(f"_{{a{index}}}" for index in range(MOST_FIELDS)))
 
 
 def test_what_says_no_class_is_named() -> None:
