@@ -156,6 +156,7 @@ def test_repeated_rows_with_different_values_are_noise(space: SearchSpace) -> No
     assert std[0] < 2.0
 
 
+@pytest.mark.slow
 def test_the_seed_alone_picks_the_points_of_a_large_fit() -> None:
     space = SearchSpace({f"choice.{i}": Ordinal(1, 2, 3, 4) for i in range(6)})
     features = drawn(space, FIT_POINTS + 50, 0)

@@ -88,6 +88,7 @@ def test_given_values_are_looked_into_and_nothing_is_probed(transformers: Shared
 
 
 class TestOutputs:
+    @pytest.mark.slow
     def test_borrowed_and_extracted_are_bit_equal_for_200_architectures(
         self, transformers: SharedWeights, digits: Task
     ) -> None:

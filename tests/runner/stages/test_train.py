@@ -139,6 +139,7 @@ def _collapses_once(monkeypatch: pytest.MonkeyPatch, repository: Repository) -> 
     monkeypatch.setattr(supernet, "share_of_wrong", wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_collapses_once")
 @pytest.mark.parametrize("stops", [(9,), (12, 1)])
 def test_a_rollback_is_in_the_record_and_told_once(home: Home, repository: Repository, stops: tuple[int, ...]) -> None:
@@ -158,6 +159,7 @@ def test_a_rollback_is_in_the_record_and_told_once(home: Home, repository: Repos
     assert note.endswith("with 0.5 times the learning rate")
 
 
+@pytest.mark.slow
 def test_a_study_trains_with_everything_at_once(home: Home, repository: Repository, tmp_path: Path) -> None:
     add_data(home, "mine", write(tmp_path / "teacher.onnx"))
     study = Study(

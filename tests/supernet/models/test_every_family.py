@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from search_spaces import SearchSpace
-    from supernet.tasks.task import Task
 
 SAMPLES = 6
 
@@ -39,8 +39,10 @@ def drawn(family: str) -> list[Architecture]:
     return [space.smallest(), space.largest(), *(space.sample_balanced(rng) for _ in range(SAMPLES))]
 
 
-def shared(family: str, task: Task) -> SharedWeights:
-    return randomise(SharedWeights(load_builder(family, task), plain_space(family)))
+@cache
+def shared(family: str) -> SharedWeights:
+    """In evaluation mode; made once, since nobody changes them and their probes take a second or more."""
+    return randomise(SharedWeights(load_builder(family, TASKS[family]()), plain_space(family))).eval()
 
 
 def test_spaces_and_models_have_the_same_names() -> None:
@@ -69,7 +71,7 @@ class TestEveryFamily:
 
     def test_an_extracted_subnet_computes_bit_by_bit_what_the_borrowed_one_does(self, family: str) -> None:
         task = TASKS[family]()
-        weights = shared(family, task).eval()
+        weights = shared(family)
         for architecture in drawn(family):
             borrowed, extracted = weights.borrow(architecture), weights.extract(architecture)
             assert torch.equal(predict(borrowed, task.validation), predict(extracted, task.validation))
@@ -84,7 +86,7 @@ class TestEveryFamily:
 
     def test_asking_twice_gives_the_same_answer_whatever_was_asked_between(self, family: str) -> None:
         task = TASKS[family]()
-        weights = shared(family, task).eval()
+        weights = shared(family)
         first, second = drawn(family)[:2]
         before = predict(weights.borrow(first), task.validation)
         predict(weights.borrow(second), task.validation)
@@ -93,7 +95,7 @@ class TestEveryFamily:
     @pytest.mark.slow
     def test_the_exported_file_computes_what_the_module_computes(self, family: str, tmp_path: Path) -> None:
         task = TASKS[family]()
-        weights = shared(family, task).eval()
+        weights = shared(family)
         for index, architecture in enumerate(drawn(family)[1:4]):
             module = weights.extract(architecture)
             path = tmp_path / f"{index}.onnx"
@@ -104,7 +106,7 @@ class TestEveryFamily:
     @pytest.mark.slow
     def test_what_is_timed_can_be_exported(self, family: str, tmp_path: Path) -> None:
         task = TASKS[family]()
-        module = shared(family, task).extract(plain_space(family).largest())
+        module = shared(family).extract(plain_space(family).largest())
         for metric, workload_of in load_family(family).latencies.items():
             workload = workload_of(module, task.example(2), 32)
             assert metric.endswith("latency_ms")
