@@ -69,7 +69,7 @@ class Case:
     data: str  # the name that the example's task uses
     files: tuple[str, ...]
     usual: Mapping[str, Any]
-    sizes: Mapping[str, Sequence[Any]]
+    sizes: Mapping[tuple[str, ...], Sequence[Any]]  # for one name a value, for several a tuple of one value each
 
 
 _TRANSFORMER = {"*.mixer": ("softmax",), "*.bits": (32,)}
@@ -78,25 +78,29 @@ CASES = {
         data="mnist",
         files=("mnist_png.tar.gz",),
         usual={"*.kernel": (3,), "*.attention": ("none",)},
-        sizes={"*.depth": (1, 2, 3), "stages.0.width": (8, 12, 16), "*.expansion": (2, 3)},
+        sizes={
+            ("*.depth",): (1, 2, 3),
+            ("stages.0.width", "stages.1.width"): ((8, 16), (12, 24), (16, 32)),
+            ("*.expansion",): (2, 3),
+        },
     ),
     "audio": Case(
         data="spoken-digits",
         files=("fsdd_recordings.tar.gz",),
         usual={"*.kernel": (3,)},
-        sizes={"depth": (2, 3, 4), "*.width": (32, 48, 64), "embedding": (32, 64)},
+        sizes={("depth",): (2, 3, 4), ("*.width",): (32, 48, 64), ("embedding",): (32, 64)},
     ),
     "labelled_text": Case(
         data="sst2",
         files=("sst2_train.tsv", "sst2_dev.tsv", "sst2_test.tsv"),
         usual=_TRANSFORMER,
-        sizes={"depth": (2, 3, 4), "width": (32, 48, 64), "*.mlp_ratio": (2, 4)},
+        sizes={("depth",): (2, 3, 4), ("width",): (32, 48, 64), ("*.mlp_ratio",): (2, 4)},
     ),
     "text": Case(
         data="shakespeare",
         files=("tinyshakespeare.txt",),
         usual={**_TRANSFORMER, "*.span": ("full",), "*.local_span": ("same",), "*.feed_forward": ("plain",)},
-        sizes={"depth": (2, 3, 4), "width": (48, 64, 96), "*.mlp_ratio": (2, 4)},
+        sizes={("depth",): (2, 3, 4), ("width",): (48, 64, 96), ("*.mlp_ratio",): (2, 4)},
     ),
 }
 
@@ -214,7 +218,10 @@ def sized_by_hand(
     found: dict[Architecture, float] = {}
     try:
         for values in itertools.product(*case.sizes.values()):
-            wanted = {**case.usual, **{pattern: (value,) for pattern, value in zip(case.sizes, values, strict=True)}}
+            wanted = dict(case.usual)
+            for patterns, value in zip(case.sizes, values, strict=True):
+                each = value if isinstance(value, tuple) else (value,)
+                wanted.update({pattern: (one,) for pattern, one in zip(patterns, each, strict=True)})
             offered = {p: v for p, v in wanted.items() if p in choices or any(c.endswith(p[1:]) for c in choices)}
             architecture = planned.space.narrow(offered).largest()
             if architecture not in found:
@@ -265,7 +272,7 @@ def train_knee(planned: Plan, architecture: Architecture, study: Path, folder: P
 def train_by_hand(planned: Plan, architecture: Architecture, folder: Path, settings: LoopConfig) -> float:
     """The test score of the network sized by hand, trained from scratch."""
     module = build_real(planned.build, architecture, settings.seed)
-    retrain(module, planned.task, settings, checkpoints=Checkpoints(folder / f"by-hand-{settings.seed}"))
+    retrain(module, planned.task, settings, checkpoints=Checkpoints(folder / f"{architecture.digest}-{settings.seed}"))
     return tested(planned, module)
 
 
