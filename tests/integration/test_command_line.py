@@ -250,7 +250,7 @@ def _timed(clock: Callable[[], float]) -> float:
             2,
             ["space.choices.depth", "list of values"],
         ),
-        ({"objectives": {"error": {"batch": 4}}}, 2, ["objectives.error", "latency_ms only"]),
+        ({"objectives": {"error": {"batch": 4}}}, 2, ["objectives.error", "latencies only"]),
     ],
 )
 def test_a_wrong_study_is_refused_before_anything_is_recorded(
