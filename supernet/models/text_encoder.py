@@ -22,6 +22,7 @@ from supernet.mixers.padded_convolution import PaddedConvolution
 from supernet.mixers.padded_sliding import PaddedSlidingAttention
 from supernet.mixers.padded_softmax import PaddedSoftmaxAttention, cleared
 from supernet.models.family import ModelFamily
+from supernet.tasks.task import PADDING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from supernet.tasks.task import Task
 
 HEAD_WIDTH = 16
-PADDING = 0  # the identifier of no token
 
 
 @dataclass(frozen=True, kw_only=True)

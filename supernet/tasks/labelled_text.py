@@ -21,7 +21,7 @@ from supernet.tasks.content_splits import Sample, choose, split_rows
 from supernet.tasks.file_labels import SPLIT_WORDS, class_order
 from supernet.tasks.labelled_rows import SUFFIXES, Columns, Row, read_rows
 from supernet.tasks.options import affordable, limits, whole
-from supernet.tasks.task import Split, Task
+from supernet.tasks.task import PADDING, Split, Task
 from supernet.tasks.text_files import text_files
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 VOCABULARY = 257
-PADDING = 0
 
 
 def load(

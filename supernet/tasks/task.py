@@ -28,6 +28,7 @@ Kind = Literal["image", "tokens", "audio", "features"]
 audio (features, frames), or a plain vector of features."""
 
 UNLABELLED = -100  # the target of a position that has none; what torch's losses ignore by default
+PADDING = 0  # the identifier of no token, which fills up sequences shorter than the longest
 VALUES_AT_ONCE = 2**16  # inputs of one batch of `Split.batches`: large enough to be fast, small enough for any memory
 MOST_AT_ONCE = 512  # samples
 ROWS_AT_ONCE = 2**14  # samples of a checksum
