@@ -9,6 +9,7 @@ The scores are error, accuracy, loss, and the equal error rate of closed-set ver
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,7 +24,7 @@ from supernet.tasks.file_labels import check_groups, check_pattern, give_groups,
 from supernet.tasks.labelled_samples import Samples, arrange, serve
 from supernet.tasks.log_mel import LogMel
 from supernet.tasks.options import limits, number, one_of, whole
-from supernet.tasks.task import Task, score_logits
+from supernet.tasks.task import score_logits
 from supernet.tasks.wav_files import SUFFIXES, decode_wav
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from torch import Tensor
+
+    from supernet.tasks.task import Task
 
 VERSION = 1  # of everything that decides what is kept; a new one lets older caches lie
 LONGEST_SECONDS = 600.0
@@ -78,16 +81,8 @@ def load(
         "groups": groups,
     }
     decoded = keep(make, cache=cache, name="audio", key=key)
-    splits = serve(decoded, most, _as_kept)
-    classes = tuple(decoded.metadata["classes"])
-    return Task(
-        name="audio",
-        train=splits["train"],
-        validation=splits["validation"],
-        test=splits["test"],
-        classes=len(classes),
-        class_names=classes,
-        facts={"copies_left_out": decoded.metadata["copies_left_out"]},
+    return replace(
+        serve("audio", decoded, most),
         kind="audio",
         augment=CHANGES[augment],
         measure=measure,
@@ -98,10 +93,6 @@ def load(
 def measure(logits: Tensor, targets: Tensor) -> dict[str, float]:
     """`error`, `accuracy` and `loss` as everywhere, and `eer`, what `equal_error_rate` says."""
     return score_logits(logits, targets) | {"eer": equal_error_rate(logits, targets)}
-
-
-def _as_kept(inputs: Tensor) -> Tensor:
-    return inputs
 
 
 def _from_files(

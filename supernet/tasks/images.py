@@ -9,6 +9,7 @@ them so: then the shorter side is fitted and the middle cut out.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from supernet.errors import DataError, OptionError
@@ -20,13 +21,14 @@ from supernet.tasks.image_changes import CHANGES
 from supernet.tasks.image_files import SUFFIXES, Form, check_same_form, decode_image, read_npz
 from supernet.tasks.labelled_samples import Samples, arrange, serve
 from supernet.tasks.options import limits, one_of, whole
-from supernet.tasks.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from torch import Tensor
+
+    from supernet.tasks.task import Task
 
 VERSION = 1  # of everything that decides what is kept; a new one lets older caches lie
 LARGEST = 4_096  # pixels of a side
@@ -78,18 +80,7 @@ def load(
         "groups": groups,
     }
     decoded = keep(make, cache=cache, name="images", key=key)
-    splits = serve(decoded, most, to_unit_range)
-    classes = tuple(decoded.metadata["classes"])
-    return Task(
-        name="images",
-        train=splits["train"],
-        validation=splits["validation"],
-        test=splits["test"],
-        classes=len(classes),
-        class_names=classes,
-        facts={"copies_left_out": decoded.metadata["copies_left_out"]},
-        augment=CHANGES[augment],
-    )
+    return replace(serve("images", decoded, most, to_unit_range), augment=CHANGES[augment])
 
 
 def to_unit_range(images: Tensor) -> Tensor:

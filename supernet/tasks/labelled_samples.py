@@ -14,13 +14,17 @@ import torch
 from supernet.tasks.cache import Decoded
 from supernet.tasks.content_splits import Sample, choose, split_rows
 from supernet.tasks.file_labels import SPLITS, class_order
-from supernet.tasks.task import Split
+from supernet.tasks.task import Split, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
     from torch import Tensor
+
+
+def _as_kept(inputs: Tensor) -> Tensor:
+    return inputs
 
 
 @dataclass
@@ -51,17 +55,28 @@ def arrange(samples: Samples) -> Decoded:
     return Decoded({"inputs": inputs, "targets": targets}, metadata)
 
 
-def serve(decoded: Decoded, most: Mapping[str, int | None], prepare: Callable[[Tensor], Tensor]) -> dict[str, Split]:
-    """The splits of what `arrange` made, with at most as many samples as `most` says, in the shares of the classes."""
+def serve(
+    name: str, decoded: Decoded, most: Mapping[str, int | None], prepare: Callable[[Tensor], Tensor] = _as_kept
+) -> Task:
+    """The task of what `arrange` made, with at most as many samples as `most` says, in the shares of the classes."""
     splits = {}
     start = 0
-    for name in SPLITS:
-        part = slice(start, start + decoded.metadata["counts"][name])
+    for split in SPLITS:
+        part = slice(start, start + decoded.metadata["counts"][split])
         inputs, targets = decoded.arrays["inputs"][part], decoded.arrays["targets"][part]
-        limit = most[name]
+        limit = most[split]
         if limit is not None and limit < len(targets):
             rows = choose(targets, limit)
             inputs, targets = inputs[rows], targets[rows]
-        splits[name] = Split(torch.from_numpy(np.asarray(inputs)), torch.from_numpy(np.asarray(targets)), prepare)
+        splits[split] = Split(torch.from_numpy(np.asarray(inputs)), torch.from_numpy(np.asarray(targets)), prepare)
         start = part.stop
-    return splits
+    classes = tuple(decoded.metadata["classes"])
+    return Task(
+        name=name,
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits["test"],
+        classes=len(classes),
+        class_names=classes,
+        facts={"copies_left_out": decoded.metadata["copies_left_out"]},
+    )
