@@ -27,6 +27,7 @@ from supernet.export.runtime import runtime_version
 from supernet.models.family import CONTEXT_TOKENS, LATENCY
 from supernet.shared_weights import SharedWeights
 from supernet.skeleton import build_outline
+from supernet.slicing import Layouts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +61,8 @@ class Plan:
 
     def shared_weights(self, values: Mapping[str, Tensor] | None = None) -> SharedWeights:
         """The shared weights as initialised, or with the given values looked into."""
-        return SharedWeights(self.build, self.space, values=values, seed=self.spec.seed)
+        layouts = Layouts(self.family.layouts, unused=True)  # a study may narrow away what a pattern is about
+        return SharedWeights(self.build, self.space, layouts=layouts, values=values, seed=self.spec.seed)
 
     @property
     def goals(self) -> dict[str, Goal]:

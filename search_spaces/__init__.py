@@ -10,6 +10,7 @@ from search_spaces.architecture import Architecture
 from search_spaces.choice import Categorical, Choice, Ordinal
 from search_spaces.constraint import Condition, Constraint
 from search_spaces.errors import InfeasibleSpace, InvalidArchitecture, SpaceError, UnknownChoice, UnknownSpace
+from search_spaces.given import GivenSpace
 from search_spaces.layers import LayerChoices, layered, per_layer
 from search_spaces.options import Levels, Names, Option, WholeNumbers
 from search_spaces.registry import (
@@ -41,6 +42,7 @@ __all__ = [
     "describe_space",
     "space_family",
     "Family",
+    "GivenSpace",
     "Option",
     "WholeNumbers",
     "Names",

@@ -62,7 +62,7 @@ class SharedWeights(nn.Module):
         build: Build,
         space: SearchSpace,
         *,
-        layouts: Mapping[str, Layout] | None = None,
+        layouts: Mapping[str, Layout] | Layouts | None = None,
         values: Mapping[str, Tensor] | None = None,
         seed: int = 0,
         cache_size: int = 64,
@@ -71,7 +71,7 @@ class SharedWeights(nn.Module):
         self._build = build
         self.space = space
         self._seed = seed
-        self._layouts = Layouts(layouts)
+        self._layouts = layouts if isinstance(layouts, Layouts) else Layouts(layouts)
         self._cache_size = cache_size
         self._cache: OrderedDict[Architecture, _Plan] = OrderedDict()
         self._borrows: WeakSet[nn.Module] = WeakSet()

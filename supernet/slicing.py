@@ -166,10 +166,14 @@ def same(shared: Tensor, regions: tuple[Region, ...], values: Tensor) -> bool:
 
 
 class Layouts:
-    """The declared layouts of a model, by pattern of parameter name; the first pattern that matches wins."""
+    """The declared layouts of a model, by pattern of parameter name; the first pattern that matches wins.
 
-    def __init__(self, declared: Mapping[str, Layout] | None = None) -> None:
+    With `unused`, a pattern may match nothing: those of a family are about its whole space, a study is about a part.
+    """
+
+    def __init__(self, declared: Mapping[str, Layout] | None = None, *, unused: bool = False) -> None:
         self._declared = dict(declared or {})
+        self._unused = unused
         for pattern, layout in self._declared.items():
             if isinstance(layout, type) or not callable(getattr(layout, "regions", None)):
                 raise LayoutError(
@@ -185,12 +189,19 @@ class Layouts:
 
     def check_patterns(self, names: Collection[str]) -> None:
         """Raise `LayoutError` for a pattern that matches none of `names`: almost always a spelling mistake."""
+        for problem in () if self._unused else self.unmatched(names):
+            raise LayoutError(problem)
+
+    def unmatched(self, names: Collection[str]) -> list[str]:
+        """What to say of each pattern that matches none of `names`."""
+        found = []
         for pattern in self._declared:
             if not any(fnmatchcase(name, pattern) for name in names):
                 near = get_close_matches(pattern, names, n=3, cutoff=0.3) or list(names)[:3]
-                raise LayoutError(
+                found.append(
                     f"the layout pattern {pattern!r} matches no parameter; the nearest names are {', '.join(near)}."
                 )
+        return found
 
     def regions(self, name: str, shared: Shape, subnet: Shape, own: Layout | None = None) -> tuple[Region, ...]:
         """The regions of the parameter called `name`; `own` is what its module declares (`own_layout`).

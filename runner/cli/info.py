@@ -10,7 +10,7 @@ from runner.cli.common import Output, OutputOption, emit, home_of, open_record, 
 
 if TYPE_CHECKING:
     from runner.registered.values import AllowedExtension
-    from search_spaces import Family
+    from search_spaces import Family, GivenSpace
 
 database = typer.Typer(no_args_is_help=True, help="The record of studies.")
 
@@ -42,14 +42,14 @@ def spaces(
     emit(rows, output)
 
 
-def _options(family: Family) -> list[dict[str, Any]]:
+def _options(family: Family | GivenSpace) -> list[dict[str, Any]]:
     return [
         {"option": option.name, "about": option.about, "default": ", ".join(map(str, option.default))}
-        for option in family.options
+        for option in family.describe().options
     ]
 
 
-def _family_row(family: Family, extension: str = "") -> dict[str, Any]:
+def _family_row(family: Family | GivenSpace, extension: str = "") -> dict[str, Any]:
     return {
         "space": family.name,
         "about": family.summary,
@@ -70,7 +70,7 @@ def _extension_row(entry: AllowedExtension) -> dict[str, Any]:
         return {"space": entry.name, "about": f"NOT OK: {error}", "architectures": None, "extension": entry.target}
 
 
-def _own_space(entry: AllowedExtension) -> Family:
+def _own_space(entry: AllowedExtension) -> Family | GivenSpace:
     from runner.registered.resolving import own_space
 
     return own_space(entry)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from runner.registered.values import AllowedExtension, ExtensionKind, Registered
     from runner.study import SpaceSpec, TaskSpec
-    from search_spaces import Architecture, Family, SearchSpace
+    from search_spaces import Architecture, Family, GivenSpace, SearchSpace
     from supernet.models.family import ModelFamily
     from supernet.skeleton import Build
     from supernet.tasks.task import Task
@@ -83,7 +83,7 @@ def family_of(asked: SpaceSpec, task: Task, registered: Registered) -> ResolvedF
     return ResolvedFamily(model=model, space=space, build=build)
 
 
-def own_space(entry: AllowedExtension) -> Family:
+def own_space(entry: AllowedExtension) -> Family | GivenSpace:
     """The space of an allowed family, under the name by which studies ask for it.  Raises `ExtensionError`."""
     return replace(load_family_extension(entry).space, name=entry.name)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from math import gcd, lcm
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -28,6 +29,9 @@ from supernet.mixers.short_convolution import ShortConvolution
 from supernet.models.decoding import DecodeStep, state_bytes
 from supernet.models.family import ModelFamily, Workload
 from supernet.models.feed_forward import GatedFeedForward, PlainFeedForward
+from supernet.pretrained.axes import read, written
+from supernet.pretrained.coupling import Axis, Coupling
+from supernet.tasks.example import Example
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -214,9 +218,61 @@ def _decode(module: nn.Module, example: Tensor, tokens: int) -> Workload:
     return Workload(module=step, inputs=(example[:, 0], position_B, *step.start(batch, tokens)))
 
 
+def _couplings(architecture: Architecture) -> tuple[Coupling, ...]:
+    """Heads of softmax attention and hidden features of each layer, and the features that all layers share.
+
+    The heads of linear attention decay each at its own rate, and those that see other spans do other things: they
+    cannot be exchanged.
+    """
+    width = (
+        Axis("embedding.weight", 1),
+        *written("layers.*.norm.only.*", "norm.only.*"),
+        *read("layers.*.query", "layers.*.key", "layers.*.value", "layers.*.gate", "layers.*.expand", "head"),
+        *written("layers.*.output", "layers.*.contract"),
+        *written("layers.*.short_convolution.body.gate", "layers.*.short_convolution.body.depthwise"),
+        *read("layers.*.short_convolution.body.output"),
+    )
+    hidden = (*written("expand", "gate"), *read("contract"))
+    heads = [one for index in range(int(architecture["depth"])) for one in _head_couplings(architecture, index)]
+    return (
+        *heads,
+        Coupling("hidden features", hidden, at="layers.*.feed_forward.*.body", optional=True),
+        Coupling("width", width, optional=True),
+    )
+
+
+def _head_couplings(architecture: Architecture, index: int) -> tuple[Coupling, ...]:
+    """The heads of one layer that can be exchanged.
+
+    Query head i reads K head i mod K and V head i mod V: heads with the same remainder by gcd(K, V) move together, and
+    so do runs of lcm(K, V) query heads, which read every K and V head in the same order.
+    """
+    prefix = f"layers.{index}."
+    answers = {n.removeprefix(prefix): value for n, value in architecture.items() if n.startswith(prefix)}
+    if answers["mixer"] != "softmax" or answers.get("local_span", "same") != "same":
+        return ()
+    query, key, value = (int(answers[name]) for name in ("heads", "key_heads", "value_heads"))
+    width, common, run = int(architecture["head_width"]), gcd(key, value), lcm(key, value)
+    body = f"{prefix}mixer.softmax_{width}.body"
+    remainders = (
+        *written("query", block=width, parts=query // common),
+        *read("output", block=width, parts=query // common),
+        *written("key", block=width, parts=key // common),
+        *written("value", block=width, parts=value // common),
+    )
+    runs = (*written("query", block=width * run), *read("output", block=width * run))
+    return (
+        Coupling("heads with their K and V heads", remainders, at=body),
+        Coupling("query heads", runs, at=body),
+    )
+
+
 FAMILY = ModelFamily(
     name="causal_lm",
     builder=_for_task,
     latencies={"prefill_latency_ms": _prefill, "decode_latency_ms": _decode},
     costs={"kv_cache_bytes": state_bytes},
+    example=Example(kind="tokens", shape=(40,), classes=17, vocabulary=17, per_position=True),
+    couplings=_couplings,
+    residual_layers=("layers",),
 )

@@ -23,7 +23,10 @@ from supernet.channel_attention.eca import EfficientChannelAttention
 from supernet.channel_attention.squeeze_excite import SqueezeExcite
 from supernet.errors import IncompatibleTask
 from supernet.models.family import ModelFamily
+from supernet.pretrained.axes import normalised, read, written
+from supernet.pretrained.coupling import Axis, Coupling
 from supernet.slicing import Centred, Layout
+from supernet.tasks.example import Example
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -176,7 +179,47 @@ def _for_task(task: Task) -> Build:
     return builder(ConvNetConfig(height=height, width=width, channels=channels, classes=task.classes))
 
 
-FAMILY = ModelFamily(name="convnet", builder=_for_task)
+def _couplings(architecture: Architecture) -> tuple[Coupling, ...]:
+    """Channels of each stage, channels within each block, and those within squeeze-and-excitation.
+
+    Within a block with efficient channel attention a channel is weighed by its neighbours, and has to keep them.
+    """
+    found = []
+    stages = _count_stages(architecture)
+    for stage in range(stages):
+        prefix = f"stages.{stage}.blocks"
+        blocks = range(int(architecture[f"stages.{stage}.depth"]))
+        after = "head" if stage == stages - 1 else f"stages.{stage + 1}.blocks.0.expand.convolution"
+        outputs = (
+            Axis(f"{prefix}.*.project.convolution.weight"),
+            *normalised(f"{prefix}.*.project.norm"),
+            *read(*(f"{prefix}.{index}.expand.convolution" for index in blocks if index), after),
+        )
+        found.append(Coupling(f"channels of stage {stage}", outputs))
+        for index in blocks:
+            attention = architecture[f"{prefix}.{index}.attention"]
+            weighed = (*read("attention.se.reduce"), *written("attention.se.expand")) if attention == "se" else ()
+            if attention != "eca":
+                found.append(Coupling("hidden channels", (*_HIDDEN, *weighed), at=f"{prefix}.{index}"))
+    squeezed = (*written("reduce"), *read("expand"))
+    found.append(Coupling("squeezed channels", squeezed, at="stages.*.blocks.*.attention.se", optional=True))
+    return tuple(found)
+
+
+_HIDDEN = (
+    Axis("expand.convolution.weight"),
+    *normalised("expand.norm"),
+    Axis("depthwise.convolution.weight"),
+    *normalised("depthwise.norm"),
+    *read("project.convolution"),
+)
+
+FAMILY = ModelFamily(
+    name="convnet",
+    builder=_for_task,
+    example=Example(kind="image", shape=(3, 16, 16), classes=3),
+    couplings=_couplings,
+)
 
 
 def _count_stages(architecture: Architecture) -> int:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from supernet.pretrained.coupling import Couplings
     from supernet.skeleton import Build
+    from supernet.slicing import Layout
     from supernet.tasks.task import Task
 
 LATENCY = "latency_ms"  # the names of other latencies end with it
@@ -39,7 +41,11 @@ class ModelFamily:
 
     `builder(task)` gives `build(architecture)`, and raises `IncompatibleTask` for a task whose inputs or targets it
     cannot take.  `latencies` and `costs` are the metrics that this family has beside those that every module has; they
-    are functions of a module, and of the number of tokens of context where that matters.
+    are functions of a module, and of the number of tokens of context where that matters.  `layouts` says, by pattern of
+    parameter name, where leading slices are wrong; what a layer's class declares beside itself need not stand there.
+    `example()` makes a small task of random samples that the family can be built for.  `couplings` lists what can be
+    ordered by importance in pretrained weights; `residual_layers` are patterns of the paths of lists of layers that can
+    be ranked.
     """
 
     name: str
@@ -48,3 +54,7 @@ class ModelFamily:
         default_factory=lambda: {LATENCY: whole}
     )
     costs: Mapping[str, Callable[[nn.Module, int], float]] = field(default_factory=dict)
+    layouts: Mapping[str, Layout] = field(default_factory=dict)
+    example: Callable[[], Task] | None = None
+    couplings: Couplings = ()
+    residual_layers: tuple[str, ...] = ()

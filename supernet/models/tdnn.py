@@ -19,7 +19,10 @@ from torch.nn import functional as F
 
 from supernet.errors import IncompatibleTask
 from supernet.models.family import ModelFamily
+from supernet.pretrained.axes import normalised, read, written
+from supernet.pretrained.coupling import Axis, Coupling
 from supernet.slicing import Centred, Layout, Packed
+from supernet.tasks.example import Example
 
 if TYPE_CHECKING:
     from search_spaces import Architecture
@@ -156,4 +159,27 @@ def _for_task(task: Task) -> Build:
     return builder(TDNNConfig(features=task.input_shape[0], classes=task.classes))
 
 
-FAMILY = ModelFamily(name="tdnn", builder=_for_task)
+def _couplings(architecture: Architecture) -> tuple[Coupling, ...]:
+    """Features of each block, pooled features, and those of the embedding."""
+    found = []
+    depth = int(architecture["depth"])
+    aggregated = _aggregated(str(architecture["aggregation"]), depth)
+    for index in range(depth):
+        readers = [f"layers.{index + 1}.convolution"] if index + 1 < depth else []
+        readers += [f"aggregation.maps.{index}"] if index in aggregated else []
+        own = (Axis(f"layers.{index}.convolution.weight"), *normalised(f"layers.{index}.norm"))
+        found.append(Coupling(f"features of block {index}", (*own, *read(*readers))))
+    pooled = (Axis("aggregation.maps.*.weight"), *normalised("aggregation.norm"), *read("project", parts=2))
+    return (
+        *found,
+        Coupling("pooled features", pooled),
+        Coupling("embedding", (*written("project"), Axis("prototypes", 1))),
+    )
+
+
+FAMILY = ModelFamily(
+    name="tdnn",
+    builder=_for_task,
+    example=Example(kind="audio", shape=(10, 24), classes=3),
+    couplings=_couplings,
+)

@@ -22,6 +22,9 @@ from supernet.mixers.padded_convolution import PaddedConvolution
 from supernet.mixers.padded_sliding import PaddedSlidingAttention
 from supernet.mixers.padded_softmax import PaddedSoftmaxAttention, cleared
 from supernet.models.family import ModelFamily
+from supernet.pretrained.axes import read, written
+from supernet.pretrained.coupling import Axis, Coupling
+from supernet.tasks.example import Example
 from supernet.tasks.task import PADDING
 
 if TYPE_CHECKING:
@@ -169,7 +172,32 @@ def _for_task(task: Task) -> Build:
     return builder(TextEncoderConfig(vocabulary=task.vocabulary, tokens=tokens, classes=task.classes))
 
 
-FAMILY = ModelFamily(name="text_encoder", builder=_for_task)
+def _couplings(_: Architecture) -> tuple[Coupling, ...]:
+    """Heads and hidden features of each layer, and the features that all layers share."""
+    width = (
+        Axis("embedding.token.weight", 1),
+        Axis("embedding.position", 1),
+        *written("layers.*.norm", "norm"),
+        *read("layers.*.query", "layers.*.key", "layers.*.value", "layers.*.expand", "head"),
+        *written("layers.*.depthwise", "layers.*.output", "layers.*.contract"),
+        *read("layers.*.convolution.body.output"),
+    )
+    heads = (*written("query", "key", "value", block=HEAD_WIDTH), *read("output", block=HEAD_WIDTH))
+    hidden = (*written("expand"), *read("contract"))
+    return (
+        Coupling("heads", heads, at="layers.*.attention.body", optional=True),
+        Coupling("hidden features", hidden, at="layers.*.feed_forward.body"),
+        Coupling("width", width, optional=True),
+    )
+
+
+FAMILY = ModelFamily(
+    name="text_encoder",
+    builder=_for_task,
+    example=Example(kind="tokens", shape=(40,), classes=3, vocabulary=17),
+    couplings=_couplings,
+    residual_layers=("layers",),
+)
 
 
 def _layer(architecture: Architecture, index: int) -> dict[str, Value]:

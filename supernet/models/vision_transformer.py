@@ -23,6 +23,9 @@ from torch import Tensor, nn
 from supernet.errors import IncompatibleTask
 from supernet.models.family import ModelFamily
 from supernet.models.vision_stages import Block, Reduction, Stage, Tokens
+from supernet.pretrained.axes import read, written
+from supernet.pretrained.coupling import Axis, Coupling
+from supernet.tasks.example import Example
 
 if TYPE_CHECKING:
     from search_spaces import Architecture
@@ -161,7 +164,39 @@ def _for_task(task: Task) -> Build:
     return builder(VisionTransformerConfig(image_size=size, channels=channels, classes=task.classes))
 
 
-FAMILY = ModelFamily(name="vision_transformer", builder=_for_task)
+def _couplings(architecture: Architecture) -> tuple[Coupling, ...]:
+    """Heads and hidden features of each layer, and, of a flat network, the features that all layers share.
+
+    Between stages features are added to those before: their order could only change together, within each stage's own.
+    """
+    heads = (*written("query", "key", "value", block=HEAD_WIDTH), *read("output", block=HEAD_WIDTH))
+    hidden = (*written("expand"), *read("contract"))
+    flat = "stages" not in architecture
+    layer = "layers.*" if flat else "stages.*.layers.*"
+    by_layer = (
+        Coupling("heads", heads, at=f"{layer}.attention.body", optional=True),
+        Coupling("hidden features", hidden, at=f"{layer}.feed_forward.body", optional=True),
+        Coupling("hidden features", (*hidden, *written("depthwise")), at=f"{layer}.inverted.body", optional=True),
+    )
+    width = (
+        *written("embeddings.*.project"),
+        Axis("embeddings.*.position", 1),
+        Axis("class_token", 2),
+        *written("layers.*.norm", "norm"),
+        *read("layers.*.query", "layers.*.key", "layers.*.value", "layers.*.expand", "head"),
+        *written("layers.*.convolution.body.depthwise", "layers.*.output", "layers.*.contract"),
+        *read("layers.*.convolution.body.output"),
+    )
+    return (*by_layer, Coupling("width", width, optional=True)) if flat else by_layer
+
+
+FAMILY = ModelFamily(
+    name="vision_transformer",
+    builder=_for_task,
+    example=Example(kind="image", shape=(1, 8, 8), classes=3),
+    couplings=_couplings,
+    residual_layers=("layers", "stages.*.layers"),
+)
 
 
 def _below(architecture: Architecture, prefix: str) -> dict[str, Value]:

@@ -172,3 +172,11 @@ def test_the_second_layer_of_a_bidirectional_lstm_is_packed_twice() -> None:
     found = slicing.packed_axes(nn.LSTM(2, 3, num_layers=2, bidirectional=True))
     assert found["weight_ih_l0"] == found["weight_hh_l1"] == found["bias_ih_l1"] == {0: 4}
     assert found["weight_ih_l1"] == found["weight_ih_l1_reverse"] == {0: 4, 1: 2}
+
+
+def test_patterns_of_a_family_may_match_nothing_in_a_part_of_its_space() -> None:
+    declared = {"*.packed": Packed(2), "*.weight": Leading()}
+    assert len(Layouts(declared, unused=True).unmatched(["a.weight"])) == 1
+    Layouts(declared, unused=True).check_patterns(["a.weight"])
+    with pytest.raises(LayoutError, match=r"'\*\.packed' matches no parameter"):
+        Layouts(declared).check_patterns(["a.weight"])
