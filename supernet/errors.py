@@ -11,9 +11,12 @@ SupernetError
 ├── OptionError            an option of a task has a value that it cannot take
 ├── IncompatibleTask       a model family cannot take the inputs or targets of a task
 ├── DataError              a task's data is missing, empty or damaged
+├── PretrainedError        a pretrained model is not the largest architecture, or cannot be read
+│   └── CouplingError      axes cannot be reordered together as declared
 ├── TrainingError
 │   ├── NonFiniteLoss      the loss is NaN or infinite
 │   ├── TrainingCollapsed  training lost what it had learnt, again after going back with a lower learning rate
+│   ├── RankFailed         another of the processes that train together failed
 │   ├── TeacherError       a teacher cannot be opened, or does not answer for this task
 │   └── CheckpointError    a checkpoint cannot be written, or none of those present can be read
 └── ExportError
@@ -66,6 +69,14 @@ class DataError(SupernetError):
     """The data of a task is missing, empty or damaged."""
 
 
+class PretrainedError(SupernetError):
+    """A pretrained model is not what shared weights can start from."""
+
+
+class CouplingError(PretrainedError):
+    """Axes or layers cannot be put into another order as declared: the network would compute something else."""
+
+
 class TrainingError(SupernetError):
     """Training cannot go on."""
 
@@ -76,6 +87,10 @@ class NonFiniteLoss(TrainingError):
 
 class TrainingCollapsed(TrainingError):
     """Training lost what it had learnt, and did so again after it went back with a lower learning rate."""
+
+
+class RankFailed(TrainingError):
+    """Another of the processes that train together failed."""
 
 
 class TeacherError(TrainingError):

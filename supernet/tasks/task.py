@@ -159,7 +159,11 @@ def loss(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
 
 @torch.no_grad()  # not inference_mode: a table that the module keeps for later must stay usable in training
 def predict(module: nn.Module, inputs: Tensor | Split) -> Tensor:
-    """Logits for prepared inputs, or for all of a split, in evaluation mode; the modes of all parts are restored."""
+    """Logits for prepared inputs, or for all of a split, in evaluation mode; the modes of all parts are restored.
+
+    Computed where the module's parameters are, returned on the CPU.
+    """
     split = inputs if isinstance(inputs, Split) else Split(inputs, inputs)
+    device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
     with evaluation_mode(module):
-        return torch.cat([module(batch) for batch in split.batches()])
+        return torch.cat([module(batch.to(device)).cpu() for batch in split.batches()])

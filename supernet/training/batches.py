@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,19 +29,28 @@ class Batch:
         """Add the gradients of this batch's mean loss, as far as it counts in the whole batch."""
         torch.autograd.backward(loss * self.share)
 
+    def on(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device))
 
-def divided(step: int, inputs: Tensor, targets: Tensor, parts: int) -> Iterator[Batch]:
-    """A batch in `parts` of nearly equal size, at most one for each row; parts without any label are left out.
 
-    The shares are those of the labelled predictions, so that gradients add up to those of the whole batch: exactly,
-    but for rounding, where rows are computed independently of each other (batch statistics are each part's own).
+def divided(
+    step: int, inputs: Tensor, targets: Tensor, parts: int, *, rank: int = 0, ranks: int = 1
+) -> Iterator[Batch]:
+    """The rows of a rank in `parts` of nearly equal size, at most one for each row.
+
+    Parts without any label are left out; a rank whose rows have none has no part.  The shares are those of the whole
+    batch's labelled predictions, so that gradients add up to those of the whole batch over all parts of all ranks:
+    exactly, but for rounding, where rows are computed independently of each other (batch statistics are each part's
+    own).
     """
-    labels = int((targets != UNLABELLED).sum()) if parts > 1 else 0
+    labels = int((targets != UNLABELLED).sum()) if parts * ranks > 1 else 0
     if labels == 0:  # also where there is nothing to learn from: the loss will say so
         yield Batch(step=step, inputs=inputs, targets=targets)
         return
-    count = min(parts, len(inputs))
-    start = 0
+    start = sum(map(len, inputs.tensor_split(ranks)[:rank]))
+    inputs, targets = inputs.tensor_split(ranks)[rank], targets.tensor_split(ranks)[rank]
+    count = max(1, min(parts, len(inputs)))
     for some, wanted in zip(inputs.tensor_split(count), targets.tensor_split(count), strict=True):
         known = int((wanted != UNLABELLED).sum())
         if known > 0:

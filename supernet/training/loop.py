@@ -3,6 +3,9 @@
 It is the same for a supernet and for a single network; what one step does is a `Step` that the caller gives.
 All randomness of step `n` is derived from the seed and `n`, so a resumed run is the uninterrupted one, bit by
 bit on the CPU.
+
+Several processes may train one model together, each on its rows of every batch (`Reducer`).  They hold the same weights
+and come to the same decisions; only rank 0 measures, writes checkpoints and tells.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from supernet.training.averaging import Average
 from supernet.training.batches import Batch, divided
 from supernet.training.collapse import MOST_ROLLBACKS, RATE_CUT, CollapseRule, Rollback
 from supernet.training.precision import PRECISIONS, Precision, computing_in
+from supernet.training.reducer import Alone, Reducer, any_rank, reduce_gradients
 from supernet.training.snapshot import collect, model_state, put_back
 
 if TYPE_CHECKING:
@@ -86,12 +90,17 @@ class HealthPoint:
     values: Health
     wrong: Health = field(default_factory=dict)
 
+    def plain(self) -> list[Any]:
+        """As JSON has it; the constructor takes the parts back."""
+        return [self.step, dict(self.values), dict(self.wrong)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Watcher:
     """Those who follow a run: each is called between steps and must not change anything.
 
-    `rollback` hears of each return to a checkpoint, and when a run is resumed again of all those before.
+    Of several processes, any may be asked to stop and only rank 0 tells.  `rollback` hears of each return to a
+    checkpoint, and when a run is resumed again of all those before.
     """
 
     progress: Callable[[int, int, float], None] = lambda step, steps, loss: None
@@ -138,15 +147,17 @@ class Loop:
     measure_health: Callable[[int], HealthPoint] | None = None
     rule: CollapseRule | None = None
     watcher: Watcher = field(default_factory=Watcher)
+    reducer: Reducer = field(default_factory=Alone)
 
     def run(self) -> list[HealthPoint]:
         """Train; return the health curve.  The model then holds the averaged weights, where they are asked for.
 
-        Raises `NonFiniteLoss`, `TrainingCollapsed`, `CheckpointError` or `Stopped`.
+        Raises `NonFiniteLoss`, `TrainingCollapsed`, `CheckpointError` or `Stopped`, and `RankFailed` where another
+        process failed.
         """
         run = self._begin()
         while run.step < self.config.steps:
-            if self.watcher.stop():
+            if any_rank(self.reducer, self.watcher.stop()):
                 if run.saved < run.step:
                     self._save(run)
                 raise Stopped(f"stopped after step {run.step} of {self.config.steps}")
@@ -155,7 +166,7 @@ class Loop:
             except _NotFinite as found:
                 self._go_back(run, str(found), finite=False)
                 continue
-            self.watcher.progress(run.step, self.config.steps, loss)
+            self._told.progress(run.step, self.config.steps, loss)
             collapse = self._check(run)
             if collapse is not None:
                 self._go_back(run, collapse)
@@ -165,18 +176,28 @@ class Loop:
             run.average.put()
         return run.curve
 
+    @property
+    def _told(self) -> Watcher:
+        """Who hears of this process."""
+        return self.watcher if self.reducer.rank == 0 else Watcher()
+
     def _one_step(self, run: _Run) -> float:
         rate = self._rate(run)
         for group in run.optimizer.param_groups:
             group["lr"] = rate
         run.optimizer.zero_grad(set_to_none=True)
+        # All rows on every rank, which then computes its own: what is random about them is drawn for the whole batch.
         inputs, targets = batch_of(self.task, run.step, self.config)
+        rank, ranks = self.reducer.rank, self.reducer.ranks
+        device = next(self.model.parameters()).device
         loss = 0.0
         with torch.random.fork_rng(devices=[]):  # dropout and the like
-            torch.manual_seed(derive_seed(self.config.seed, "step", run.step))
-            with computing_in(self.config.precision, inputs.device.type):
-                for batch in divided(run.step, inputs, targets, self.config.accumulate):
-                    loss += batch.share * float(self.step(batch).detach())
+            torch.manual_seed(derive_seed(self.config.seed, "step", run.step, *([rank] if ranks > 1 else [])))
+            with computing_in(self.config.precision, device.type):
+                for batch in divided(run.step, inputs, targets, self.config.accumulate, rank=rank, ranks=ranks):
+                    loss += batch.share * float(self.step(batch.on(device)).detach())
+        loss = reduce_gradients(self.reducer, list(self.model.parameters()), loss)
+        # From here on all ranks compute the same from the same.
         if not math.isfinite(loss):
             raise _NotFinite(f"the loss became {loss}")
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm))
@@ -196,10 +217,15 @@ class Loop:
         last = run.step == self.config.steps
         if self.measure_health is None or not (run.step % self.config.health_every == 0 or last):
             return None
-        with run.average.in_place() if run.average is not None else nullcontext():
-            point = self.measure_health(run.step)
+        measure = self.measure_health
+
+        def measured() -> list[Any]:
+            with run.average.in_place() if run.average is not None else nullcontext():
+                return measure(run.step).plain()
+
+        point = HealthPoint(*self.reducer.agree(measured))
         run.curve.append(point)
-        self.watcher.health(point)
+        self._told.health(point)
         if self.rule is None:
             return None
         if self._fine(run):
@@ -212,7 +238,7 @@ class Loop:
             self._give_up(run, reason, finite=finite)
         # Not to where it stands: from there nothing but the same would follow.
         earlier = [step for step in run.healthy if step < run.step]
-        checkpoint = self.checkpoints.latest(at_most=earlier[-1]) if earlier else None
+        checkpoint = self._newest(at_most=earlier[-1]) if earlier else None
         if checkpoint is None:
             self._give_up(run, reason, finite=finite)
         rollback = Rollback(len(run.rollbacks) + 1, run.step, checkpoint.step, reason)
@@ -222,7 +248,7 @@ class Loop:
         self._put_back(run, checkpoint)
         run.rollbacks, run.healthy = rollbacks, healthy
         self._save(run)
-        self.watcher.rollback(rollback)
+        self._told.rollback(rollback)
 
     def _give_up(self, run: _Run, reason: str, *, finite: bool) -> NoReturn:
         try:
@@ -246,7 +272,7 @@ class Loop:
         """Where the newest checkpoint left off, or the beginning, of which a checkpoint is made."""
         average = Average(model_state(self.model), self.config.ema) if self.config.ema is not None else None
         run = _Run(_optimizer(self.model, self.config), average)
-        checkpoint = self.checkpoints.latest() if self.checkpoints else None
+        checkpoint = self._newest()
         if checkpoint is None:
             self._save(run)  # a folder that cannot be written is found before the work is done
             return run
@@ -255,10 +281,38 @@ class Loop:
                 f"{checkpoint.path} was made with other settings than these; train in another folder, or "
                 "delete this one."
             )
+        ranks = checkpoint.metadata.get("ranks", 1)
+        if ranks != self.reducer.ranks:
+            raise CheckpointError(
+                f"{checkpoint.path} was made by {ranks} processes that trained together and can only be continued by "
+                f"as many, not by {self.reducer.ranks}: what each of them draws at random depends on it."
+            )
         self._put_back(run, checkpoint)
         for rollback in run.rollbacks:  # the process may have been killed before the last one was told
-            self.watcher.rollback(rollback)
+            self._told.rollback(rollback)
         return run
+
+    def _newest(self, *, at_most: int | None = None) -> Checkpoint | None:
+        """The newest checkpoint that rank 0 can read, of a step up to `at_most`, on every rank."""
+        if self.checkpoints is None:
+            return None
+        checkpoints = self.checkpoints
+        found: list[Checkpoint | None] = []
+
+        def newest() -> int | None:
+            found.append(checkpoints.latest(at_most=at_most))
+            return found[0].step if found[0] else None
+
+        step = self.reducer.agree(newest)
+        if step is None:
+            return None
+        checkpoint = found[0] if found else checkpoints.latest(at_most=step)
+        if checkpoint is None or checkpoint.step != step:
+            raise CheckpointError(
+                f"process {self.reducer.rank + 1} of {self.reducer.ranks} does not find the checkpoint of step {step} "
+                f"in {checkpoints.folder}; all of them must see this folder under the same path."
+            )
+        return checkpoint
 
     def _put_back(self, run: _Run, checkpoint: Checkpoint) -> None:
         put_back(checkpoint.tensors, self.model, run.average, run.optimizer, str(checkpoint.path))
@@ -276,12 +330,18 @@ class Loop:
             self._trust(run, run.step)
         metadata = {
             "config": asdict(self.config),
-            "health": [[point.step, dict(point.values), dict(point.wrong)] for point in run.curve],
+            "ranks": self.reducer.ranks,
+            "health": [point.plain() for point in run.curve],
             "rollbacks": [rollback.to_json() for rollback in run.rollbacks],
             "healthy": run.healthy,
         }
-        tensors = collect(self.model, run.average, run.optimizer)
-        self.checkpoints.save(run.step, tensors, metadata, keep={*run.healthy, regular} if self.rule else ())
+        checkpoints = self.checkpoints
+
+        def save() -> None:
+            tensors = collect(self.model, run.average, run.optimizer)
+            checkpoints.save(run.step, tensors, metadata, keep={*run.healthy, regular} if self.rule else ())
+
+        self.reducer.agree(save)
         run.saved = run.step
 
     def _fine(self, run: _Run) -> bool:

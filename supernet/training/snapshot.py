@@ -60,7 +60,8 @@ def put_back(
             if value is not None:
                 # The fused optimizer walks through memory: averages must lie in it as the parameter does.
                 like = parameter if value.shape == parameter.shape else value
-                optimizer.state[parameter][key] = torch.empty_like(like, dtype=value.dtype).copy_(value)
+                kept = torch.empty_like(like, dtype=value.dtype, device=parameter.device)
+                optimizer.state[parameter][key] = kept.copy_(value)
 
 
 def restore(model: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:

@@ -24,6 +24,7 @@ from supernet.training.distillation import Distillation, Teacher, soft_cross_ent
 from supernet.training.loop import HealthPoint, Loop, LoopConfig, Watcher, batch_of, derive_seed
 from supernet.training.precision import computing_in, faster_precision
 from supernet.training.recalibration import keeps_statistics, recalibrate
+from supernet.training.reducer import Alone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from supernet.training.batches import Batch
     from supernet.training.checkpoint import Checkpoints
     from supernet.training.precision import MeasuredPrecision, Precision
+    from supernet.training.reducer import Reducer
     from supernet.training.sampling import SubnetSampler
 
 RECALIBRATION_BATCHES = 8
@@ -49,12 +51,13 @@ def train_supernet(
     teacher: Teacher | None = None,
     checkpoints: Checkpoints | None = None,
     watcher: Watcher | None = None,
+    reducer: Reducer | None = None,
 ) -> list[HealthPoint]:
     """Train in place; return the main validation metric of the smallest, a random and the largest subnet over time.
 
     `distillation` is the sampler's usual one unless given; `teacher` gives logits for inputs.  Goes on from the newest
     checkpoint, back to a healthy one where training collapses, and leaves the weights in training mode, averaged where
-    `config` says so.
+    `config` says so.  Several processes that call it with a `reducer` train one and the same weights together.
 
     Raises what `Loop.run` raises, and `TrainingError` where the distillation is impossible.
     """
@@ -88,6 +91,7 @@ def train_supernet(
         measure_health=health,
         rule=CollapseRule.of(validation),
         watcher=watcher or Watcher(),
+        reducer=reducer or Alone(),
     )
     with evaluation_mode(teacher) if isinstance(teacher, nn.Module) else nullcontext():
         return loop.run()
@@ -198,5 +202,6 @@ def extract_recalibrated(
 
 def _recalibrated(module: nn.Module, task: Task, config: LoopConfig) -> nn.Module:
     if keeps_statistics(module):
-        recalibrate(module, (batch_of(task, step, config)[0] for step in range(RECALIBRATION_BATCHES)))
+        device = next(module.parameters()).device
+        recalibrate(module, (batch_of(task, step, config)[0].to(device) for step in range(RECALIBRATION_BATCHES)))
     return module

@@ -42,6 +42,29 @@ def test_the_parts_are_the_batch_in_order_and_share_its_labels(
         assert batch.share == int((batch.targets != UNLABELLED).sum()) / sum(known) > 0
 
 
+@given(
+    rows=st.integers(1, 12),
+    parts=st.integers(1, 5),
+    ranks=st.integers(2, 5),
+    data=st.data(),
+)
+def test_ranks_share_the_batch_without_gap_or_overlap(rows: int, parts: int, ranks: int, data: st.DataObject) -> None:
+    known = data.draw(st.lists(st.booleans(), min_size=rows, max_size=rows).filter(any))
+    targets = torch.tensor([1 if one else UNLABELLED for one in known])
+    inputs = torch.arange(rows)
+    found = [list(divided(0, inputs, targets, parts, rank=rank, ranks=ranks)) for rank in range(ranks)]
+    batches = [batch for own in found for batch in own]
+    assert all(len(own) <= parts for own in found)
+    assert math.isclose(sum(batch.share for batch in batches), 1)
+    seen = [row for batch in batches for row in batch.inputs.tolist()]
+    assert seen == sorted(set(seen))
+    assert {row for row in range(rows) if known[row]} <= set(seen)
+    assert all(batch.inputs.tolist()[0] == batch.start for batch in batches)
+    sizes = [sum(len(batch.inputs) for batch in own) for own in found]
+    if all(known):
+        assert max(sizes) - min(sizes) <= 1
+
+
 def gradients(module: nn.Module, task: Task, config: LoopConfig) -> tuple[list[Tensor], float]:
     """After one step, and the loss that it reported."""
     losses: list[float] = []
