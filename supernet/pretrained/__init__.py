@@ -1,0 +1,1 @@
+"""Shared weights that start as a model which was trained before."""
