@@ -26,7 +26,11 @@ from supernet.skeleton import Build, Leaf, Skeleton, build_skeleton
 from supernet.slicing import Layout, Layouts, Region, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from supernet.pretrained.calibration import Calibration
+    from supernet.pretrained.coupling import Couplings
+    from supernet.pretrained.importance import Criterion
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,41 @@ class SharedWeights(nn.Module):
             for name, value in values.items():
                 _register(self, name, nn.Parameter(value, requires_grad=value.requires_grad))
         self._shared.update(self.named_parameters())
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: nn.Module | Mapping[str, Tensor],
+        build: Build,
+        space: SearchSpace,
+        *,
+        layouts: Mapping[str, Layout] | Layouts | None = None,
+        order: Criterion | None = None,
+        couplings: Couplings = (),
+        layers: Sequence[str] = (),
+        calibration: Calibration | None = None,
+        seed: int = 0,
+    ) -> Self:
+        """Shared weights whose largest architecture is `model`: a module, or its tensors by name.
+
+        Its names and shapes must be exactly those of `build(space.largest())`; its values are copied, in the types
+        that `build` gives (of fp16 and bf16 nothing is lost in fp32).  What only other architectures have keeps the
+        values that `build` gives, seeded.  The largest architecture has the buffers of `model` too, running statistics
+        among them; those of every other are what `build` gives, and running statistics must be recalibrated.
+
+        With an `order` by importance ("magnitude", "activation" or "gradient") the units of the `couplings`, and the
+        layers in the lists at the paths `layers`, are put in order, the most important ones first, so that smaller
+        subnets begin with these.  The largest architecture computes the same as before, within 1e-5 of its largest
+        output on the `calibration` samples, which every order needs; "gradient" needs their targets too.  Ranked
+        layers are named by rank and computed in the order of `model`.
+
+        Raises `PretrainedError` or `CouplingError`, and what `SharedWeights(...)` raises.
+        """
+        from supernet.pretrained.start import ordering_of, start  # which few weights begin with
+
+        ordering = ordering_of(order, couplings=couplings, layers=layers, calibration=calibration)
+        begun = start(model, build, space, layouts=layouts, ordering=ordering, seed=seed)
+        return cls(begun.build, space, layouts=layouts, values=begun.values, seed=seed)
 
     # What a person calls
 
