@@ -124,11 +124,21 @@ def _einsum_macs(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
     return Counter(einsum=math.prod(_sizes(outputs[0])) * math.prod(sizes[axis] for axis in summed))
 
 
+def _recurrent_macs(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+    """Steps * the elements of the matrices: each multiplies an input or a state of every step, or projects a state."""
+    del outputs
+    # An LSTM has its states in a list, too, before the weights.
+    *_, weights = (one.node() for one in inputs if one.node().kind() == "prim::ListConstruct")
+    matrices = sum(math.prod(sizes) for sizes in map(_sizes, weights.inputs()) if len(sizes) == 2)
+    return Counter(recurrence=math.prod(_sizes(inputs[0])[:-1]) * matrices)
+
+
 # Operations that multiply and add, and that fvcore does not know or counts for fewer shapes than there are.
 # It counts the convolutions.
 _COUNTED: Mapping[str, Callable[[list[Any], list[Any]], Counter[str]]] = {
     "aten::scaled_dot_product_attention": _attention_macs,
     "aten::einsum": _einsum_macs,
+    **dict.fromkeys(("aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu"), _recurrent_macs),
     **{f"aten::{name}": _product_macs(0) for name in ("linear", "matmul", "mm", "bmm", "mv", "dot")},
     **{f"aten::{name}": _product_macs(1) for name in ("addmm", "baddbmm", "addmv")},
 }
@@ -140,12 +150,12 @@ _FREE = tuple(
     for name in (  # noqa: SIM905  (a line a name would fill three pages)
         "abs adaptive_avg_pool1d adaptive_avg_pool2d add add_ alias amax amin __and__ arange argmax "
         "avg_pool1d avg_pool2d batch_norm bitwise_not cat ceil celu chunk clamp clamp_min clone constant_pad_nd "
-        "contiguous cos cumsum detach div div_ dropout dropout_ elu embedding eq erf exp exp_ expand "
+        "contiguous cos cumsum detach diff div div_ dropout dropout_ elu embedding eq erf exp exp_ expand "
         "expand_as feature_dropout fill_ flatten flip floor full full_like gather ge gelu getitem "
         "group_norm gt hardsigmoid hardswish hardtanh hardtanh_ index index_select instance_norm Int "
         "layer_norm le leaky_relu linalg_vector_norm log log1p log_softmax logical_not logsumexp lt masked_fill "
         "masked_fill_ masked_select max max_pool1d max_pool2d maximum mean min minimum mish mul mul_ "
-        "narrow ne neg new_full new_zeros norm numel ones ones_like __or__ pad permute pow prelu "
+        "narrow ne neg new_full new_ones new_zeros norm numel ones ones_like __or__ pad permute pow prelu "
         "reciprocal relu relu6 relu6_ relu_ repeat reshape rms_norm roll round rsqrt rsub scalar_tensor "
         "ScalarImplicit scatter select select_copy selu sigmoid sigmoid_ sign silu silu_ sin size slice "
         "softmax softplus split split_with_sizes sqrt square squeeze stack std sub sub_ sum swapaxes t "

@@ -216,17 +216,31 @@ def test_an_unknown_operation_raises_and_is_named(function: Callable[..., Tensor
         macs(function, torch.eye(4))
 
 
-def test_recurrent_layers_raise_rather_than_count_nothing() -> None:
+def _recurrent(kind: str, **options: Any) -> nn.Module:
     class Recurrent(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.body = nn.GRU(4, 4)
+            self.body = getattr(nn, kind)(4, 5, **options)
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.body(x)[0]
+            out: Tensor = self.body(x)[0]
+            return out
 
-    with pytest.raises(MissingCost, match="gru"):
-        cost(Recurrent(), torch.zeros(3, 1, 4))
+    return Recurrent()
+
+
+@pytest.mark.parametrize(("kind", "gates"), [("RNN", 1), ("GRU", 3), ("LSTM", 4)])
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_recurrent_layers(kind: str, gates: int, batch_first: bool) -> None:
+    """Every gate reads the input and the state of every step; the second layer reads both directions of the first."""
+    inputs = torch.zeros(3, 7, 4)
+    assert cost(_recurrent(kind, batch_first=batch_first), inputs).macs == 3 * 7 * gates * 5 * (4 + 5)
+    deep = _recurrent(kind, batch_first=batch_first, num_layers=2, bidirectional=True)
+    assert cost(deep, inputs).macs == 3 * 7 * 2 * gates * 5 * ((4 + 5) + (10 + 5))
+
+
+def test_a_recurrent_layer_with_a_projected_state() -> None:
+    assert cost(_recurrent("LSTM", proj_size=2), torch.zeros(3, 7, 4)).macs == 3 * 7 * (20 * (4 + 2) + 2 * 5)
 
 
 def test_elementwise_functions_and_normalisations_are_free() -> None:
