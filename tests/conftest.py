@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
+
+from predictors.latency.device import usable_cores
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -15,3 +18,12 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """All cores for whole folders, up to four; this process alone for single files, where to start others takes longer.
+
+    `-n 0` runs any tests in this process, for a debugger say.
+    """
+    folders = all(Path(argument).is_dir() for argument in config.args)
+    return min(4, usable_cores()) if folders else 0

@@ -21,14 +21,14 @@ def test_import_loads_neither_torch_nor_numpy() -> None:
 
 
 def test_import_takes_milliseconds() -> None:
-    code = "import time; start = time.perf_counter(); import search_spaces;print(time.perf_counter() - start)"
+    code = "import time; start = time.process_time(); import search_spaces;print(time.process_time() - start)"
     times = []
     for _ in range(3):
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, timeout=60, check=True
         )
         times.append(float(done.stdout))
-    assert min(times) < 0.25  # about 0.03 measured; the bound leaves room for a busy machine
+    assert min(times) < 0.25  # seconds of the processor; about 0.03 measured
 
 
 def test_the_real_package_is_under_test() -> None:
