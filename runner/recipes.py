@@ -68,7 +68,24 @@ def check_training(planned: Plan) -> None:
         raise SpecError("train.sampling: nothing is drawn at random with these settings; leave it out.")
     if train.accumulate > batch:
         raise SpecError(f"train.accumulate: a batch of {batch} has no {train.accumulate} parts; use fewer.")
+    _check_ranks(train, batch)
     sampler_of(train, planned.space)
+
+
+def _check_ranks(train: TrainSpec, batch: int) -> None:
+    parts = train.ranks * train.accumulate
+    if parts > batch:
+        raise SpecError(
+            f"train.ranks: a batch of {batch} has no {parts} parts for {train.ranks} processes (train.accumulate: "
+            f"{train.accumulate}); use fewer processes or a larger batch."
+        )
+    if train.ranks == 1 and (train.rank_threads, train.rank_gpus) != (1, 0):
+        raise SpecError("train.rank_threads and train.rank_gpus have a meaning for several processes; set train.ranks.")
+    if train.rank_gpus and train.precision == "auto":
+        raise SpecError(
+            "train.precision: auto is measured on the processor of this machine, which says nothing about GPUs; write "
+            "fp32 or bf16."
+        )
 
 
 def open_teacher(planned: Plan) -> OnnxTeacher | None:

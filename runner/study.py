@@ -91,6 +91,9 @@ class TrainSpec(_Part):
     teacher: Annotated[str, Field(pattern=NAME)] | None = None  # a name under which the operator registered a model
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     accumulate: Annotated[int, Field(ge=1, le=1024)] = 1  # parts of a batch that are computed one after another
+    ranks: Annotated[int, Field(ge=1, le=1024)] = 1  # processes that share each batch; 1: this process, without Ray
+    rank_threads: Annotated[int, Field(ge=1, le=1024)] = 1  # of each of several
+    rank_gpus: Annotated[int, Field(ge=0, le=1)] = 0  # of each of several
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None  # decay of averaged weights
     widen: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)  # choices in their opening order
     # By choice (its last part or a pattern), then by value: how much oftener than the others it is drawn at random.

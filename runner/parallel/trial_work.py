@@ -5,16 +5,14 @@ Owns the file of a trial while it is trained.  How the words reach the driver is
 
 from __future__ import annotations
 
-import fcntl
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runner.errors import exit_code
+from runner.parallel.folder_lock import alone
 from runner.parallel.trials import Point, Train, TrialRecord, TrialSettings, Tuning, TuningError
 
 LOCK_SECONDS = 120.0  # how long a trial waits for a process of an earlier run to let go of its folder
@@ -37,7 +35,7 @@ class TrialWork:
         """Train a trial from its newest checkpoint, and tell what becomes of it."""
         settings = self.tuning.grid[index]
         folder = self.tuning.trial_folder(index)
-        with _alone(folder):
+        with alone(folder, LOCK_SECONDS):
             record = TrialRecord.load(folder, settings)
             if record.points:
                 self.say(record.points)
@@ -98,23 +96,3 @@ class _Trial:
 
     def stop(self) -> bool:
         return self.work.stop()
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of a trial's folder, which the system releases when this process ends, however it ends.
-
-    A process whose driver was killed may live on for a moment; two of them must not write to one folder.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise TuningError(f"another process has trained in {folder} for {LOCK_SECONDS:g} s.") from None
-                time.sleep(0.1)
-        yield

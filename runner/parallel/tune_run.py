@@ -7,12 +7,7 @@ never restored.
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +18,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from runner.parallel.errors import InvalidResources
+from runner.parallel.quiet import quiet
 from runner.parallel.trial_work import TrialWork
 
 if TYPE_CHECKING:
@@ -40,7 +36,6 @@ _QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C belongs to the caller
     "TUNE_STATE_REFRESH_PERIOD": str(10**9),  # seconds; it asks Ray's head, and waits if that is gone
 }
-_CHATTY = ("ray.tune", "ray.train", "ray.air")
 
 
 class RayLost(BaseException):
@@ -71,7 +66,7 @@ def run_tune(
             work(config[_INDEX])
 
     watch = _Watch(run, stop_file)
-    with _quiet():
+    with quiet(_QUIET):
         tuner = tune.Tuner(
             tune.with_resources(trial, {"cpu": resources.cpus, "gpu": resources.gpus}),
             param_space={_INDEX: tune.grid_search(list(left))},
@@ -160,28 +155,3 @@ def _explained(error: BaseException, times: int) -> str:
     if isinstance(error, RayActorError):
         return f"its worker process was lost {times} times: {lines[0] if lines else type(error).__name__}"
     return f"it could not be run in a worker process: {lines[-1] if lines else type(error).__name__}"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Tune without its words on the terminal, its files and its signal handlers."""
-    before = {name: os.environ.get(name) for name in _QUIET}
-    loggers = [logging.getLogger(name) for name in _CHATTY]
-    levels = [logger.level for logger in loggers]
-    on_main_thread = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGUSR1)
-    os.environ.update(_QUIET)
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        if on_main_thread:
-            signal.signal(signal.SIGUSR1, handler)  # Tune takes it and does not give it back
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

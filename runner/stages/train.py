@@ -7,16 +7,21 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import Interrupted
+from runner.parallel.resources import Resources
+from runner.parallel.train_ranks import train_on_ranks
 from runner.recipes import sampler_of, teacher_of
 from runner.scoring import train_config
+from runner.stages.train_rank import RankJob
 from supernet.errors import CheckpointError
-from supernet.training.loop import HealthPoint, Stopped
+from supernet.training.loop import HealthPoint, Stopped, begin, curve_of, rollbacks_of
 from supernet.training.snapshot import restore
 from supernet.training.supernet import measured_precision, train_supernet
 
 if TYPE_CHECKING:
     from runner.work import StudyWork
+    from supernet.training.checkpoint import Checkpoint, Checkpoints
     from supernet.training.collapse import Rollback
+    from supernet.training.loop import LoopConfig, Watcher
     from supernet.training.precision import Precision
 
 FOLDER = "supernet"
@@ -29,20 +34,63 @@ def run(work: StudyWork) -> dict[str, Any]:
     """Train from the newest checkpoint to the end; the detail holds the health curve, events hold it as it grows."""
     told = _Told(work)
     precision = precision_of(work)
+    teacher = teacher_of(work)
+    config = train_config(work.spec, precision)
+    watcher = replace(work.watcher(told.health), rollback=told.rollback)
     try:
-        curve = train_supernet(
-            work.weights,
-            work.plan.task,
-            sampler_of(work.spec.train, work.plan.space),
-            train_config(work.spec, precision),
-            distillation=work.spec.train.distillation,
-            teacher=teacher_of(work),
-            checkpoints=work.checkpoints(FOLDER),
-            watcher=replace(work.watcher(told.health), rollback=told.rollback),
-        )
+        if work.spec.train.ranks > 1:
+            curve = _train_together(work, config, watcher)
+        else:
+            curve = train_supernet(
+                work.weights,
+                work.plan.task,
+                sampler_of(work.spec.train, work.plan.space),
+                config,
+                distillation=work.spec.train.distillation,
+                teacher=teacher,
+                checkpoints=work.checkpoints(FOLDER),
+                watcher=watcher,
+            )
     except Stopped as stopped:
         raise Interrupted(f"{stopped}; a checkpoint of it is kept") from stopped
     return {"precision": precision, "health": [_plain(point) for point in curve]}
+
+
+def _train_together(work: StudyWork, config: LoopConfig, watcher: Watcher) -> list[HealthPoint]:
+    """Train in several processes and take over what they learnt."""
+    asked, checkpoints = work.spec.train, work.checkpoints(FOLDER)
+    begin(work.weights, config, checkpoints, asked.ranks)
+    _tell_kept(checkpoints, watcher)
+    train_on_ranks(
+        RankJob(
+            spec=work.study.spec,
+            config=config,
+            folder=checkpoints.folder.absolute(),
+            threads=asked.rank_threads,
+            gpu=asked.rank_gpus > 0,
+            registered=work.plan.registered,
+        ),
+        ranks=asked.ranks,
+        resources=Resources(cpus=asked.rank_threads, gpus=asked.rank_gpus),
+        folder=checkpoints.folder.absolute(),
+        watcher=watcher,
+        note=work.reporter.note,
+    )
+    checkpoint = _tell_kept(checkpoints, watcher)
+    restore(work.weights, checkpoint.tensors, str(checkpoint.path))
+    return curve_of(checkpoint)
+
+
+def _tell_kept(checkpoints: Checkpoints, watcher: Watcher) -> Checkpoint:
+    """Tell what the newest checkpoint knows: where this process was killed, others may have gone on for a moment."""
+    checkpoint = checkpoints.latest()
+    if checkpoint is None:
+        raise CheckpointError(f"the checkpoints in {checkpoints.folder} are gone; run the same command to train again.")
+    for rollback in rollbacks_of(checkpoint):
+        watcher.rollback(rollback)
+    for point in curve_of(checkpoint):
+        watcher.health(point)
+    return checkpoint
 
 
 class _Told:

@@ -87,6 +87,10 @@ class Checkpoints:
             )
         return None
 
+    def steps(self) -> tuple[int, ...]:
+        """Of which there are files, ascending; whether they can be read is another matter."""
+        return tuple(int(path.stem.removeprefix("step-")) for path in self._files())
+
     def _tidy(self, newest: Path, kept: Collection[Path]) -> None:
         """Keep `newest`, the one before it and what else is `kept`.
 

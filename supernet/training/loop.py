@@ -24,6 +24,7 @@ from supernet.errors import CheckpointError, NonFiniteLoss, TrainingCollapsed, T
 from supernet.training.averaging import Average
 from supernet.training.batches import Batch, divided
 from supernet.training.collapse import MOST_ROLLBACKS, RATE_CUT, CollapseRule, Rollback
+from supernet.training.optimizer import learning_rate, optimizer_of
 from supernet.training.precision import PRECISIONS, Precision, computing_in
 from supernet.training.reducer import Alone, Reducer, any_rank, reduce_gradients
 from supernet.training.snapshot import collect, model_state, put_back
@@ -271,7 +272,7 @@ class Loop:
     def _begin(self) -> _Run:
         """Where the newest checkpoint left off, or the beginning, of which a checkpoint is made."""
         average = Average(model_state(self.model), self.config.ema) if self.config.ema is not None else None
-        run = _Run(_optimizer(self.model, self.config), average)
+        run = _Run(optimizer_of(self.model, self.config), average)
         checkpoint = self._newest()
         if checkpoint is None:
             self._save(run)  # a folder that cannot be written is found before the work is done
@@ -317,8 +318,7 @@ class Loop:
     def _put_back(self, run: _Run, checkpoint: Checkpoint) -> None:
         put_back(checkpoint.tensors, self.model, run.average, run.optimizer, str(checkpoint.path))
         run.step = checkpoint.step
-        run.curve = [HealthPoint(*point) for point in checkpoint.metadata["health"]]
-        run.rollbacks = [Rollback.from_json(data) for data in checkpoint.metadata["rollbacks"]]
+        run.curve, run.rollbacks = curve_of(checkpoint), rollbacks_of(checkpoint)
         run.healthy = tuple(checkpoint.metadata["healthy"])
         run.saved = run.step
 
@@ -328,14 +328,7 @@ class Loop:
         regular = self._regular(run.step)
         if run.curve and run.curve[-1].step == regular == run.step and self._fine(run):
             self._trust(run, run.step)
-        metadata = {
-            "config": asdict(self.config),
-            "ranks": self.reducer.ranks,
-            "health": [point.plain() for point in run.curve],
-            "rollbacks": [rollback.to_json() for rollback in run.rollbacks],
-            "healthy": run.healthy,
-        }
-        checkpoints = self.checkpoints
+        metadata, checkpoints = _metadata(run, self.config, self.reducer.ranks), self.checkpoints
 
         def save() -> None:
             tensors = collect(self.model, run.average, run.optimizer)
@@ -355,26 +348,32 @@ class Loop:
         return step // self.config.checkpoint_every * self.config.checkpoint_every
 
 
-def _optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not trained:
-        raise TrainingError("the model has no parameter that can be trained.")
-    matrices = [parameter for parameter in trained if parameter.ndim >= 2]
-    others = [parameter for parameter in trained if parameter.ndim < 2]
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.learning_rate, fused=True)
+def begin(model: nn.Module, config: LoopConfig, checkpoints: Checkpoints, ranks: int) -> None:
+    """Write the checkpoint with which `ranks` processes begin, unless there is one: they need not know where from."""
+    if checkpoints.latest() is None:
+        average = Average(model_state(model), config.ema) if config.ema is not None else None
+        run = _Run(optimizer_of(model, config), average)
+        checkpoints.save(run.step, collect(model, average, run.optimizer), _metadata(run, config, ranks))
 
 
-def learning_rate(step: int, config: LoopConfig) -> float:
-    """Of a step: linear warm-up from near zero, then half a cosine to zero (Loshchilov & Hutter 2017)."""
-    warm = max(1, round(config.steps * config.warmup))
-    if step < warm:
-        return config.learning_rate * (step + 1) / warm
-    progress = (step - warm) / max(1, config.steps - warm)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+def _metadata(run: _Run, config: LoopConfig, ranks: int) -> dict[str, Any]:
+    return {
+        "config": asdict(config),
+        "ranks": ranks,
+        "health": [point.plain() for point in run.curve],
+        "rollbacks": [rollback.to_json() for rollback in run.rollbacks],
+        "healthy": run.healthy,
+    }
+
+
+def curve_of(checkpoint: Checkpoint) -> list[HealthPoint]:
+    """The health checks up to a checkpoint."""
+    return [HealthPoint(*point) for point in checkpoint.metadata["health"]]
+
+
+def rollbacks_of(checkpoint: Checkpoint) -> list[Rollback]:
+    """Each return to a checkpoint before this one."""
+    return [Rollback.from_json(data) for data in checkpoint.metadata["rollbacks"]]
 
 
 def batch_of(task: Task, step: int, config: LoopConfig) -> tuple[Tensor, Tensor]:

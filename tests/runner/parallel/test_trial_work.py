@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from runner.parallel import trial_work
+from runner.parallel.folder_lock import FolderTaken
 from runner.parallel.trial_work import StopTrial, TrialWork
-from runner.parallel.trials import StoppingRule, Trial, TrialRecord, Tuning, TuningError, trial_grid
+from runner.parallel.trials import StoppingRule, Trial, TrialRecord, Tuning, trial_grid
 from supernet.errors import NonFiniteLoss
 
 STEPS = 3
@@ -131,7 +132,7 @@ def test_two_processes_never_train_one_trial(tuning: Tuning, monkeypatch: pytest
     with (folder / "lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         monkeypatch.setattr(trial_work, "LOCK_SECONDS", 0.2)
-        with pytest.raises(TuningError, match="another process has trained"):
+        with pytest.raises(FolderTaken, match="another process has trained"):
             work(tuning, until(STEPS))
         monkeypatch.setattr(trial_work, "LOCK_SECONDS", 30.0)
         threading.Timer(0.3, lambda: fcntl.flock(other, fcntl.LOCK_UN)).start()

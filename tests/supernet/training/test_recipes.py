@@ -15,7 +15,8 @@ from supernet import SharedWeights
 from supernet.errors import TrainingError
 from supernet.tasks.task import loss as task_loss
 from supernet.training.distillation import DISTILLATION_SHARE, Distillation, soft_cross_entropy
-from supernet.training.loop import LoopConfig, Watcher, batch_of, derive_seed, learning_rate
+from supernet.training.loop import LoopConfig, Watcher, batch_of, derive_seed
+from supernet.training.optimizer import learning_rate
 from supernet.training.sampling import EveryArchitecture, MultiArchitecture, Sandwich, SubnetSampler
 from supernet.training.supernet import extract_recalibrated, score_inherited, train_supernet
 from supernet.training.widening import Widening

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from supernet.errors import CheckpointError, NonFiniteLoss, TrainingCollapsed
 from supernet.training.checkpoint import Checkpoints
 from supernet.training.collapse import MOST_ROLLBACKS, CollapseRule, Rollback
-from supernet.training.loop import HealthPoint, Loop, LoopConfig, Stopped, Watcher, learning_rate
+from supernet.training.loop import HealthPoint, Loop, LoopConfig, Stopped, Watcher
+from supernet.training.optimizer import learning_rate
 from tests.supernet.training.small import equal, small_task
 
 if TYPE_CHECKING:

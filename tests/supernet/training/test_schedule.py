@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supernet.training.loop import LoopConfig, batch_of, derive_seed, learning_rate
+from supernet.training.loop import LoopConfig, batch_of, derive_seed
+from supernet.training.optimizer import learning_rate
 from tests.supernet.training.small import small_task
 
 
