@@ -34,7 +34,13 @@ if TYPE_CHECKING:
 
 TAGS = ("other", "keyword", "name", "number", "string", "comment")
 ASCII = 128
-_TAG_OF = {tokenize.NAME: "name", tokenize.NUMBER: "number", tokenize.STRING: "string", tokenize.COMMENT: "comment"}
+_STRINGS = ("STRING", "FSTRING_START", "FSTRING_MIDDLE", "FSTRING_END")  # all but the first from Python 3.12 on
+_TAG_OF = {
+    tokenize.NAME: "name",
+    tokenize.NUMBER: "number",
+    tokenize.COMMENT: "comment",
+    **{getattr(tokenize, name): "string" for name in _STRINGS if hasattr(tokenize, name)},
+}
 
 
 def load(length: int = 64, max_bytes: int = 200_000) -> Task:
