@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import Conflict, Interrupted, Unreachable, exit_code
+from runner.pretrained import open_pretrained
 from runner.progress import Reporter, Stop, never
 from runner.recipes import open_teacher
 from runner.registered.checksum import check_data
@@ -63,6 +64,7 @@ def submit(spec: StudySpec, repository: Repository, home: Home, reporter: Report
         return known
     planned = plan(spec, read_registered(home))
     open_teacher(planned)  # refuses one that does not answer for this task
+    open_pretrained(planned)  # and weights of another model
     device_id = register_this_device(repository) if planned.latencies else None
     if device_id is not None:
         _check_latency_bound(planned, repository, home, device_id, reporter)

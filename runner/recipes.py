@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.errors import Conflict, NotFound, SpecError
+from runner.errors import Conflict, SpecError
+from runner.registered.named import registered_path
 from search_spaces import SpaceError
 from supernet.errors import TeacherError, TrainingError
 from supernet.training.sampling import EveryArchitecture, MultiArchitecture, Sandwich
@@ -52,6 +53,8 @@ def sampler_of(train: TrainSpec, space: SearchSpace) -> SubnetSampler:
 def check_training(planned: Plan) -> None:
     """Refuse a train section that contradicts itself, the space or the size of the data.  Raises `SpecError`."""
     train = planned.spec.train
+    if train.steps == 0:
+        return  # nothing else in it has a meaning, which the specification itself sees to
     batch = min(train.batch, len(planned.task.train))
     if train.recipe == "multi":
         if train.distillation == "inplace":
@@ -93,18 +96,7 @@ def open_teacher(planned: Plan) -> OnnxTeacher | None:
     name = planned.spec.train.teacher
     if name is None:
         return None
-    path = planned.registered.path_of(name)
-    if path is None:
-        known = ", ".join(sorted(entry.name for entry in planned.registered.data)) or "nothing yet"
-        raise SpecError(
-            f"train.teacher: no model is registered as {name!r}. Registered: {known}. To register an ONNX file or an "
-            "exported bundle: supernaut data add NAME PATH"
-        )
-    if not Path(path).exists():
-        raise NotFound(
-            f"train.teacher: {name!r} is registered as {path}, where nothing is now. Put it back, or register it anew: "
-            f"supernaut data remove {name}, then supernaut data add {name} PATH"
-        )
+    path = registered_path("train.teacher", name, planned.registered, "an ONNX file or an exported bundle")
     from supernet.training.teacher import OnnxTeacher  # starts ONNX Runtime, which few trainings need
 
     try:

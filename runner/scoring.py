@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from runner.study import StudySpec
     from runner.validation import Plan
     from search_spaces import Architecture
+    from supernet.pretrained.ranked import LayerRanks
     from supernet.shared_weights import SharedWeights
     from supernet.training.precision import Precision
 
@@ -59,11 +60,12 @@ class ScorerFactory:
     spec: str  # JSON
     name: str
     registered: Registered = NOTHING  # a worker does not look into the state folder
+    layer_ranks: LayerRanks = ()
 
     def __call__(self, arrays: Mapping[str, NDArray[Any]]) -> Scorer:
         plan = resolve(recorded_spec(self.spec, self.name), self.registered)
         values = {name: _tensor(array) for name, array in arrays.items()}
-        return Scorer(plan, plan.shared_weights(values).eval())
+        return Scorer(plan, plan.shared_weights(values, self.layer_ranks).eval())
 
 
 def arrays_of(weights: SharedWeights) -> dict[str, NDArray[Any]]:
@@ -75,7 +77,7 @@ def train_config(spec: StudySpec, precision: Precision = "fp32") -> LoopConfig:
     """How the supernet of a study is trained."""
     train = spec.train
     return LoopConfig(
-        steps=train.steps,
+        steps=max(1, train.steps),  # of a study that trains nothing, only the batches are asked for
         batch=train.batch,
         learning_rate=train.learning_rate,
         weight_decay=train.weight_decay,

@@ -79,7 +79,7 @@ def _by_text(given: object) -> object:
 class TrainSpec(_Part):
     """How the supernet is trained.  What the names in it stand for is `runner.recipes`' business."""
 
-    steps: Count = 1500
+    steps: Annotated[int, Field(ge=0, le=10_000_000)] = 1500  # 0: the pretrained weights as they are
     batch: Count = 128  # of one step, however it is divided
     recipe: Literal["sandwich", "multi", "all"] = "sandwich"
     random_subnets: Annotated[int, Field(ge=0, le=16)] = 2
@@ -89,6 +89,9 @@ class TrainSpec(_Part):
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 where this machine is measured to gain from it
     distillation: Literal["inplace", "labels"] | None = None  # None: what suits the recipe
     teacher: Annotated[str, Field(pattern=NAME)] | None = None  # a name under which the operator registered a model
+    pretrained: Annotated[str, Field(pattern=NAME)] | None = None  # a name under which weights are registered
+    order: Literal["none", "magnitude", "activation", "gradient"] = "none"  # of pretrained units, by importance
+    order_layers: bool = False  # rank the layers too
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     accumulate: Annotated[int, Field(ge=1, le=1024)] = 1  # parts of a batch that are computed one after another
     ranks: Annotated[int, Field(ge=1, le=1024)] = 1  # processes that share each batch; 1: this process, without Ray
@@ -98,6 +101,27 @@ class TrainSpec(_Part):
     widen: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)  # choices in their opening order
     # By choice (its last part or a pattern), then by value: how much oftener than the others it is drawn at random.
     sampling: dict[str, Annotated[dict[str, Weight], BeforeValidator(_by_text)]] = Field(default_factory=dict)
+
+    def contradiction(self) -> str | None:
+        """What in these settings has no meaning beside the others, or None."""
+        if self.pretrained is None:
+            if self.steps == 0:
+                return "train.steps: 0 keeps the weights as they begin; that needs train.pretrained, or train them"
+            if self.order != "none" or self.order_layers:
+                return "train.order and train.order_layers put pretrained weights in order; give train.pretrained"
+        if self.order_layers and self.order == "none":
+            return "train.order_layers: layers are ranked by the same importance as units; give train.order"
+        if self.steps == 0:
+            usual = TrainSpec()
+            for name in type(self).model_fields:
+                if name not in _WITHOUT_STEPS and getattr(self, name) != getattr(usual, name):
+                    return f"train.{name}: with train.steps 0 nothing is trained; leave it out"
+        return None
+
+
+# What is asked for also where nothing is trained: how large the batches are from which running statistics come, and in
+# which precision points are retrained.
+_WITHOUT_STEPS = ("steps", "batch", "precision", "pretrained", "order", "order_layers")
 
 
 def _workers(given: object) -> object:
@@ -163,6 +187,9 @@ class StudySpec(_Part):
                 f"search.measured_latencies ({self.search.measured_latencies}) is part of search.evaluations "
                 f"({self.search.evaluations}) and cannot exceed it; lower the one or raise the other"
             )
+        contradiction = self.train.contradiction()
+        if contradiction is not None:
+            raise ValueError(contradiction)
         return self
 
     @property

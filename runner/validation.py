@@ -25,6 +25,7 @@ from supernet.errors import IncompatibleTask, OptionError, UnknownName
 from supernet.export.kernels import missing_kernel
 from supernet.export.runtime import runtime_version
 from supernet.models.family import CONTEXT_TOKENS, LATENCY
+from supernet.pretrained.ranked import ranked
 from supernet.shared_weights import SharedWeights
 from supernet.skeleton import build_outline
 from supernet.slicing import Layouts
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from runner.search.problem import Bound, Goal
     from search_spaces import Architecture, SearchSpace
     from supernet.models.family import ModelFamily, Workload
+    from supernet.pretrained.ranked import LayerRanks
     from supernet.skeleton import Build
     from supernet.tasks.task import Task
 
@@ -59,10 +61,15 @@ class Plan:
     build: Build
     registered: Registered = NOTHING
 
-    def shared_weights(self, values: Mapping[str, Tensor] | None = None) -> SharedWeights:
-        """The shared weights as initialised, or with the given values looked into."""
-        layouts = Layouts(self.family.layouts, unused=True)  # a study may narrow away what a pattern is about
-        return SharedWeights(self.build, self.space, layouts=layouts, values=values, seed=self.spec.seed)
+    def shared_weights(self, values: Mapping[str, Tensor] | None = None, layer_ranks: LayerRanks = ()) -> SharedWeights:
+        """The shared weights as initialised, or with the given values looked into, which may be of ranked layers."""
+        build = ranked(self.build, layer_ranks)
+        return SharedWeights(build, self.space, layouts=self.layouts, values=values, seed=self.spec.seed)
+
+    @property
+    def layouts(self) -> Layouts:
+        """What the family declares."""
+        return Layouts(self.family.layouts, unused=True)  # a study may narrow away what a pattern is about
 
     @property
     def goals(self) -> dict[str, Goal]:

@@ -23,6 +23,7 @@ from runner.front import INHERITED, Front, compute_front
 from runner.parallel.errors import TooManyWorkers
 from runner.parallel.local_cluster import store_bytes_for
 from runner.parallel.serial import SerialExecutor
+from runner.pretrained import recorded_ranks
 from runner.progress import Reporter, Stop, never
 from runner.scoring import Scorer, ScorerFactory, arrays_of
 from runner.store.errors import StoreUnavailable
@@ -80,7 +81,7 @@ class StudyWork:
     @cached_property
     def weights(self) -> SharedWeights:
         """The shared weights as initialised; the train stage trains them, the others restore them."""
-        return self.plan.shared_weights()
+        return self.plan.shared_weights(layer_ranks=recorded_ranks(self))
 
     @cached_property
     def timer(self) -> StudyTimer:
@@ -110,7 +111,12 @@ class StudyWork:
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always", TooManyWorkers)
             pool = RayPool(
-                ScorerFactory(spec=self.study.spec, name=self.study.name, registered=self.plan.registered),
+                ScorerFactory(
+                    spec=self.study.spec,
+                    name=self.study.name,
+                    registered=self.plan.registered,
+                    layer_ranks=recorded_ranks(self),
+                ),
                 arrays,
                 workers=workers,
                 time_limit_s=self.spec.search.time_limit_s,

@@ -14,6 +14,7 @@ import torch
 from runner.front import RETRAINED, choose
 from runner.parallel.trials import stopping_rule, trial_grid
 from runner.parallel.tune_retrain import tune_retraining
+from runner.pretrained import recorded_ranks
 from runner.stages.retrain_trial import RetrainJob
 from runner.stages.train import FOLDER, precision_of
 from runner.store.records import ValueRecord
@@ -84,6 +85,7 @@ def _trials(work: StudyWork, architecture: Architecture) -> TuneResult:
             # In this process the trials run one after the other, with the threads that it has anyway.
             threads=torch.get_num_threads() if workers == "serial" else 1,
             registered=work.plan.registered,
+            layer_ranks=recorded_ranks(work),
         ),
         grid=trial_grid(spec.learning_rate, spec.weight_decay, spec.trials, work.spec.seed),
         metric=metric,

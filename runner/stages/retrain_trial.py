@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from runner.parallel.trials import Trial, TrialSettings
     from runner.study import StudySpec
     from runner.validation import Plan
+    from supernet.pretrained.ranked import LayerRanks
     from supernet.shared_weights import SharedWeights
     from supernet.training.precision import Precision
 
@@ -45,13 +46,14 @@ class RetrainJob:
     precision: Precision = "fp32"
     threads: int = 1
     registered: Registered = NOTHING  # a worker does not look into the state folder
+    layer_ranks: LayerRanks = ()
 
     def __call__(self, trial: Trial) -> None:
         """Train one trial from its newest checkpoint to the end, or until it is asked to stop.
 
         Raises what `Loop.run` raises, and `CheckpointError` where the shared weights are not there.
         """
-        planned, weights = _trained(self.spec, self.supernet, self.registered)
+        planned, weights = _trained(self.spec, self.supernet, self.registered, self.layer_ranks)
         threads = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
@@ -91,11 +93,13 @@ def _report(trial: Trial, point: HealthPoint) -> None:
 
 
 @lru_cache(maxsize=1)  # a process trains several trials one after another, and this takes seconds
-def _trained(spec_json: str, folder: Path, registered: Registered) -> tuple[Plan, SharedWeights]:
+def _trained(
+    spec_json: str, folder: Path, registered: Registered, layer_ranks: LayerRanks
+) -> tuple[Plan, SharedWeights]:
     """What the specification means, and the trained shared weights from `folder`; nobody changes them."""
     planned = resolve(recorded_spec(spec_json, "retrained"), registered)
     steps = planned.spec.train.steps
-    weights = planned.shared_weights()
+    weights = planned.shared_weights(layer_ranks=layer_ranks)
     checkpoint = Checkpoints(folder).latest()
     if checkpoint is None or checkpoint.step < steps:
         found = "nothing" if checkpoint is None else f"only step {checkpoint.step}"

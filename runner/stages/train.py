@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import Interrupted
 from runner.parallel.resources import Resources
 from runner.parallel.train_ranks import train_on_ranks
+from runner.pretrained import begin_pretrained, recorded_ranks
 from runner.recipes import sampler_of, teacher_of
 from runner.scoring import train_config
 from runner.stages.train_rank import RankJob
 from supernet.errors import CheckpointError
 from supernet.training.loop import HealthPoint, Stopped, begin, curve_of, rollbacks_of
-from supernet.training.snapshot import restore
-from supernet.training.supernet import measured_precision, train_supernet
+from supernet.training.snapshot import restore, untrained
+from supernet.training.supernet import measured_precision, score_inherited, train_supernet
 
 if TYPE_CHECKING:
     from runner.work import StudyWork
@@ -33,7 +35,10 @@ ROLLBACK_EVENT = "train.rollback"
 def run(work: StudyWork) -> dict[str, Any]:
     """Train from the newest checkpoint to the end; the detail holds the health curve, events hold it as it grows."""
     told = _Told(work)
+    begin_pretrained(work, work.checkpoints(FOLDER))
     precision = precision_of(work)
+    if work.spec.train.steps == 0:
+        return {"precision": precision, "health": [_plain(point) for point in _keep_as_begun(work, told)]}
     teacher = teacher_of(work)
     config = train_config(work.spec, precision)
     watcher = replace(work.watcher(told.health), rollback=told.rollback)
@@ -56,6 +61,26 @@ def run(work: StudyWork) -> dict[str, Any]:
     return {"precision": precision, "health": [_plain(point) for point in curve]}
 
 
+def _keep_as_begun(work: StudyWork, told: _Told) -> list[HealthPoint]:
+    """Train nothing: leave a checkpoint of the weights as they begin, which everything after restores."""
+    checkpoints = work.checkpoints(FOLDER)
+    checkpoint = checkpoints.latest()
+    if checkpoint is None:
+        checkpoints.save(0, untrained(work.weights), {})
+    else:
+        restore(work.weights, checkpoint.tensors, str(checkpoint.path))
+    space, task = work.plan.space, work.plan.task
+    subnets = {"smallest": space.smallest(), "random": space.sample(random.Random(work.spec.seed))}
+    config = train_config(work.spec)
+    values = {
+        name: score_inherited(work.weights, architecture, task, config)[task.main_metric]
+        for name, architecture in {**subnets, "largest": space.largest()}.items()
+    }
+    point = HealthPoint(0, values)
+    told.health(point)
+    return [point]
+
+
 def _train_together(work: StudyWork, config: LoopConfig, watcher: Watcher) -> list[HealthPoint]:
     """Train in several processes and take over what they learnt."""
     asked, checkpoints = work.spec.train, work.checkpoints(FOLDER)
@@ -69,6 +94,7 @@ def _train_together(work: StudyWork, config: LoopConfig, watcher: Watcher) -> li
             threads=asked.rank_threads,
             gpu=asked.rank_gpus > 0,
             registered=work.plan.registered,
+            layer_ranks=recorded_ranks(work),
         ),
         ranks=asked.ranks,
         resources=Resources(cpus=asked.rank_threads, gpus=asked.rank_gpus),
@@ -100,7 +126,7 @@ class _Told:
         self._work = work
         events = work.repository.events(work.study.id)
         self._rollbacks = [event.payload["number"] for event in events if event.kind == ROLLBACK_EVENT]
-        self._step = 0  # of the newest health check that was told and still counts
+        self._step = -1  # of the newest health check that was told and still counts
         for event in events:
             if event.kind in (HEALTH_EVENT, ROLLBACK_EVENT):
                 self._step = event.payload["step" if event.kind == HEALTH_EVENT else "back_to"]

@@ -20,6 +20,7 @@ from supernet.training.supernet import train_supernet
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from supernet.pretrained.ranked import LayerRanks
     from supernet.training.loop import LoopConfig, Watcher
     from supernet.training.reducer import Reducer
 
@@ -34,12 +35,13 @@ class RankJob:
     threads: int = 1
     gpu: bool = False  # train on the current CUDA device
     registered: Registered = NOTHING  # a rank does not look into the state folder
+    layer_ranks: LayerRanks = ()  # of pretrained weights
 
     def __call__(self, reducer: Reducer, watcher: Watcher) -> None:
         """Train to the end, or until any rank is asked to stop.  Raises what `Loop.run` raises."""
         torch.set_num_threads(self.threads)
         planned = resolve(recorded_spec(self.spec, "trained"), self.registered)
-        weights = planned.shared_weights()
+        weights = planned.shared_weights(layer_ranks=self.layer_ranks)
         train_supernet(
             weights.to("cuda") if self.gpu else weights,
             planned.task,

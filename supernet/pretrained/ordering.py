@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from supernet.errors import CouplingError, PretrainedError
 from supernet.modes import evaluation_mode
 from supernet.pretrained.matching import Trained, load
-from supernet.pretrained.ranked import Ranks, layers_at
+from supernet.pretrained.ranked import LayerRanks, layers_at
 from supernet.training.snapshot import model_state
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def move(tensors: Mapping[str, Tensor], moved: Sequence[Moved]) -> dict[str, Ten
     return result
 
 
-def rank_layers(module: nn.Module, paths: Sequence[str], importance: Importance, tied: Mapping[str, str]) -> Ranks:
+def rank_layers(module: nn.Module, paths: Sequence[str], importance: Importance, tied: Mapping[str, str]) -> LayerRanks:
     """The most important layer of each list first; equally important ones in the order in which they are computed.
 
     Raises `CouplingError` where the layers of a list are not of one kind.
@@ -98,7 +98,7 @@ def rank_layers(module: nn.Module, paths: Sequence[str], importance: Importance,
     return tuple(ranks)
 
 
-def rename(tensors: Mapping[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
+def rename(tensors: Mapping[str, Tensor], ranks: LayerRanks) -> dict[str, Tensor]:
     """The tensors of ranked layers under the names of their ranks."""
     renamed = dict(tensors)
     for path, places in ranks:
@@ -113,10 +113,10 @@ def rename(tensors: Mapping[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
 
 
 def check_same(
-    made: Callable[[Ranks], nn.Module],
+    made: Callable[[LayerRanks], nn.Module],
     trained: Trained,
     moved: Sequence[Moved],
-    ranks: Ranks,
+    ranks: LayerRanks,
     calibration: Calibration,
 ) -> None:
     """Raise `CouplingError`, naming what breaks it, unless the network computes what it computed before.
@@ -147,11 +147,11 @@ def check_same(
 
 
 def _difference(
-    made: Callable[[Ranks], nn.Module],
+    made: Callable[[LayerRanks], nn.Module],
     trained: Trained,
     calibration: Calibration,
     moved: Sequence[Moved],
-    ranks: Ranks,
+    ranks: LayerRanks,
     *,
     double: bool,
 ) -> float:

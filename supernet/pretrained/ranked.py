@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from search_spaces import Architecture
     from supernet.skeleton import Build
 
-Ranks = tuple[tuple[str, tuple[int, ...]], ...]
+LayerRanks = tuple[tuple[str, tuple[int, ...]], ...]
 """For each path of ranked layers, the place in the computation of each rank: (2, 0, 1) computes rank 1, 2, 0."""
 
 
@@ -38,7 +38,7 @@ class PretrainedBuild:
     """`build` with ranked layers, and with the buffers of the pretrained model in its own architecture."""
 
     build: Build
-    ranks: Ranks = ()
+    ranks: LayerRanks = ()
     architecture: Architecture | None = None  # to which the buffers belong
     buffers: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -51,7 +51,7 @@ class PretrainedBuild:
         return module
 
 
-def ranked(build: Build, ranks: Ranks) -> Build:
+def ranked(build: Build, ranks: LayerRanks) -> Build:
     """`build` whose layers are computed by rank; `build` itself where none are ranked."""
     return PretrainedBuild(build, ranks) if ranks else build
 

@@ -28,7 +28,7 @@ from supernet.pretrained.ordering import (
     rename,
     unit_orders,
 )
-from supernet.pretrained.ranked import PretrainedBuild, Ranks, ranked
+from supernet.pretrained.ranked import LayerRanks, PretrainedBuild, ranked
 from supernet.skeleton import build_real, leaves
 from supernet.slicing import Layout, Layouts
 
@@ -70,7 +70,7 @@ class Start:
 
     values: Mapping[str, Tensor]
     build: Build
-    ranks: Ranks
+    ranks: LayerRanks
     ordered: tuple[str, ...]  # the groups of units
     cast: Mapping[str, torch.dtype]  # parameters that came in another type, and which
 
@@ -88,7 +88,7 @@ def start(
     largest = space.largest()
     trained = matched(model, build_real(build, largest, seed))
     parameters, buffers = dict(trained.parameters), dict(trained.buffers)
-    ranks: Ranks = ()
+    ranks: LayerRanks = ()
     names: tuple[str, ...] = ()
     if ordering is not None:
         module = load(build_real(build, largest, seed), trained.parameters, trained.buffers)
@@ -104,7 +104,7 @@ def start(
                 "there is nothing to order; give the couplings of the model, or the paths of its layers."
             )
 
-        def made(ranks: Ranks) -> nn.Module:
+        def made(ranks: LayerRanks) -> nn.Module:
             return build_real(ranked(build, ranks), largest, seed)
 
         check_same(made, trained, moved, ranks, ordering.calibration)

@@ -33,13 +33,18 @@ def model_state(model: nn.Module) -> dict[str, Tensor]:
 
 def collect(model: nn.Module, average: Average | None, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """All tensors of a checkpoint."""
-    tensors = {f"model.{name}": tensor for name, tensor in model_state(model).items()}
+    tensors = untrained(model)
     if average is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in average.tensors.items()}
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
             tensors[f"optimizer.{key}.{name}"] = value
     return tensors
+
+
+def untrained(model: nn.Module) -> dict[str, Tensor]:
+    """All tensors of a checkpoint before any training."""
+    return {f"model.{name}": tensor for name, tensor in model_state(model).items()}
 
 
 def put_back(
