@@ -68,7 +68,7 @@ def matched(model: nn.Module | Mapping[str, Tensor], largest: nn.Module) -> Trai
                 complain("of another shape", f"{name} {tuple(given[name].shape)}, not {leaf.shape}")
             elif not given[name].is_floating_point() and own[name].is_floating_point():
                 complain("not of floating point", f"{name} ({given[name].dtype})")
-            elif not torch.equal(given[name], given[aliases[0]]):
+            elif name != aliases[0] and not torch.equal(given[name], given[aliases[0]]):
                 complain("tied in build and different here", f"{aliases[0]} and {name}")
     for name in given:
         if name not in own and name not in buffers:
@@ -146,6 +146,6 @@ def _refuse(problems: Mapping[str, list[str]]) -> None:
         for what, names in problems.items()
     ]
     raise PretrainedError(
-        "\n".join(["the pretrained model is not the largest architecture of the space that build makes:", *lines])
-        + "\nRename its tensors as build names them, or change the space so that its largest architecture is this."
+        "\n".join(["the pretrained model cannot be the largest architecture of the space, as build makes it:", *lines])
+        + "\nRename its tensors as build names them, or change the space so that its largest architecture is this one."
     )

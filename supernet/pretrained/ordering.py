@@ -177,12 +177,14 @@ def outputs(module: nn.Module, calibration: Calibration) -> list[Tensor]:
             raise PretrainedError(
                 f"a model that is ordered returns one tensor, and this one a {type(output).__name__}."
             )
+        if bool(output.isnan().any()):
+            raise PretrainedError("the outputs for the calibration samples are not finite; look for NaN in them.")
     return found
 
 
 def relative(found: Tensor, wanted: Tensor) -> float:
-    """The largest difference over the largest magnitude; NaN where there is one."""
+    """The largest difference over the largest magnitude; equal infinities, as a mask may leave, do not differ."""
     if found.shape != wanted.shape:
         return float("inf")
-    scale = wanted.abs().max().clamp(min=torch.finfo(wanted.dtype).tiny)
-    return float((found - wanted).abs().max() / scale)
+    scale = wanted[wanted.isfinite()].abs().amax().clamp(min=torch.finfo(wanted.dtype).tiny)
+    return float(torch.where(found == wanted, 0.0, (found - wanted).abs()).max() / scale)
