@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from search_spaces import Architecture, load_space
 from supernet import load_task
@@ -50,6 +51,32 @@ def test_parameters_are_meta_and_buffers_and_constants_real() -> None:
     assert torch.equal(module.mask, torch.tril(torch.ones(3, 3)))
     assert torch.equal(module.scale, torch.full((3,), 2.0))
     assert module.table["positions"][0].tolist() == [0, 1, 2]
+
+
+class Drawn(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+        self.free = nn.Parameter(torch.empty(3))
+        assert nn.init.trunc_normal_(self.free) is self.free
+        nn.init.xavier_uniform_(tensor=self.linear.weight)
+        self.register_buffer("noise", torch.full((3,), 9.0).uniform_())
+
+
+def test_values_are_drawn_for_what_keeps_them_only() -> None:
+    drawn = []
+
+    class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func.overloadpacket.__name__ in ("uniform_", "normal_", "erfinv_"):
+                drawn.append(args[0].device.type)
+            return func(*args, **(kwargs or {}))
+
+    with Watch():
+        module = skeleton_of(Drawn).module
+    assert_no_values(module)
+    assert drawn == ["cpu"]
+    assert float(module.noise.max()) < 1
 
 
 def test_each_instance_has_constants_of_its_own() -> None:
