@@ -85,7 +85,7 @@ def _watcher(say: _Say, scratch: Path) -> Watcher:
         progress=progress,
         health=lambda point: say("health", point=point.plain()),
         rollback=lambda rollback: say("rollback", rollback=rollback.to_json()),
-        # A driver that is gone without a word takes the folder with it, or the next one does.
+        # Of a driver that was killed, the next one removes the folder.
         stop=lambda: (scratch / _STOP).exists() or not scratch.exists(),
     )
 

@@ -1,7 +1,7 @@
 """Runs one group of ranks on Ray Train, each in a worker process.
 
-Import it inside a Ray session only.  Ray Train is asked to start the processes, to join them to a process group of
-torch and to end all of them where one is lost; checkpoints, words and the decision to start again are ours.
+Import it inside a Ray session only.  Ray Train is asked to start the processes, each with its resources, and to end
+all of them where one is lost; the process group, checkpoints, words and the decision to start again are ours.
 """
 
 from __future__ import annotations
@@ -9,12 +9,19 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ray
+import ray.train
+import torch.distributed as dist
+from ray.data import DataContext
 from ray.exceptions import RayActorError
+from ray.train.backend import Backend
 from ray.train.torch import TorchConfig, get_device
 
 # What `ray.train` itself offers under these names has the types of an older interface.
@@ -61,12 +68,16 @@ def run_group(
 
     def rank() -> None:
         # A task's files may be named relative to the driver's folder.
-        with contextlib.chdir(directory):
-            run_rank(train, ProcessGroup(get_device() if resources.gpus else "cpu"), folder=folder, scratch=scratch)
+        with contextlib.chdir(directory), _joined(scratch / "meeting", gpu=resources.gpus > 0) as group:
+            run_rank(train, group, folder=folder, scratch=scratch)
 
+    with warnings.catch_warnings():
+        # Ray Data, of which nothing is used, warns of its own settings when it first makes them.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        DataContext.get_current()
     trainer = TorchTrainer(
         rank,
-        torch_config=TorchConfig(timeout_s=PATIENCE_SECONDS),
+        torch_config=_FileConfig(),
         scaling_config=ScalingConfig(
             num_workers=ranks,
             use_gpu=resources.gpus > 0,
@@ -98,6 +109,40 @@ def run_group(
             poll()
             thread.join(POLL_SECONDS)
     return None if ended[0] is None else _explained(ended[0])
+
+
+class _FileBackend(Backend):
+    """Leaves the process group to the ranks."""
+
+    share_cuda_visible_devices = True
+
+
+@dataclass
+class _FileConfig(TorchConfig):
+    """Torch without a server for its processes to meet at: it would listen on all interfaces and trust everyone."""
+
+    @property
+    def backend_cls(self) -> type[Backend]:
+        return _FileBackend
+
+
+@contextlib.contextmanager
+def _joined(meeting: Path, *, gpu: bool) -> Iterator[ProcessGroup]:
+    """The process group of the ranks, who meet at a file of this name that all of them see."""
+    context = ray.train.get_context()
+    rank, ranks = context.get_world_rank(), context.get_world_size()
+    dist.init_process_group(
+        "nccl" if gpu else "gloo",
+        store=dist.FileStore(str(meeting), ranks),  # type: ignore[attr-defined]
+        rank=rank,
+        world_size=ranks,
+        timeout=timedelta(seconds=PATIENCE_SECONDS),
+    )
+    try:
+        yield ProcessGroup(get_device() if gpu else "cpu")
+    finally:
+        if not gpu:  # nccl would first wait for the others
+            dist.destroy_process_group()
 
 
 def check_room(settings: RaySettings, ranks: int, resources: Resources) -> None:

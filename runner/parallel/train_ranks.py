@@ -7,6 +7,7 @@ Owns the driver: how often a group of processes may be lost, and when it ends.  
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,8 @@ def train_on_ranks(
     """Call `train` in `ranks` processes that are joined to a process group, until it ends in all of them.
 
     It is to write its checkpoints to `folder` and to begin with the newest one: where a process is lost, all are
-    started again.  `watcher` hears of the training in this process and says when to stop; `note` hears of losses.
+    started again.  `watcher` hears of the training in this process, of what is repeated again, and says when to stop;
+    `note` hears of losses.
 
     Raises `Stopped`, `RanksLost` after `most_failures` in a row without a new checkpoint, whatever error of ours ended
     the training, and what `ray_session` raises.
@@ -104,10 +106,14 @@ def _newest(folder: Path) -> int:
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A folder that is empty at first and gone afterwards; a killed run may have left one."""
+    """A new folder in this one, which is gone afterwards; a killed run may have left others.
+
+    Never one of the same name: a process of an earlier group, if any is left, must not be heard.
+    """
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    scratch = folder / uuid.uuid4().hex
+    scratch.mkdir(parents=True)
     try:
-        yield folder
+        yield scratch
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -4,8 +4,8 @@ It is the same for a supernet and for a single network; what one step does is a 
 All randomness of step `n` is derived from the seed and `n`, so a resumed run is the uninterrupted one, bit by
 bit on the CPU.
 
-Several processes may train one model together, each on its rows of every batch (`Reducer`).  They hold the same weights
-and come to the same decisions; only rank 0 measures, writes checkpoints and tells.
+Several processes may train one model together, each on its rows of every batch, with the same weights and decisions
+(`Reducer`).  Only rank 0 measures, writes checkpoints and tells.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from supernet.training.batches import Batch, divided
 from supernet.training.collapse import MOST_ROLLBACKS, RATE_CUT, CollapseRule, Rollback
 from supernet.training.optimizer import learning_rate, optimizer_of
 from supernet.training.precision import PRECISIONS, Precision, computing_in
-from supernet.training.reducer import Alone, Reducer, any_rank, reduce_gradients
+from supernet.training.reducer import Alone, Reducer, any_rank, reduce_gradients, take_over
 from supernet.training.snapshot import collect, model_state, put_back
 
 if TYPE_CHECKING:
@@ -189,8 +189,7 @@ class Loop:
         run.optimizer.zero_grad(set_to_none=True)
         # All rows on every rank, which then computes its own: what is random about them is drawn for the whole batch.
         inputs, targets = batch_of(self.task, run.step, self.config)
-        rank, ranks = self.reducer.rank, self.reducer.ranks
-        device = next(self.model.parameters()).device
+        rank, ranks, device = self.reducer.rank, self.reducer.ranks, next(self.model.parameters()).device
         loss = 0.0
         with torch.random.fork_rng(devices=[]):  # dropout and the like
             torch.manual_seed(derive_seed(self.config.seed, "step", run.step, *([rank] if ranks > 1 else [])))
@@ -271,9 +270,10 @@ class Loop:
 
     def _begin(self) -> _Run:
         """Where the newest checkpoint left off, or the beginning, of which a checkpoint is made."""
-        average = Average(model_state(self.model), self.config.ema) if self.config.ema is not None else None
-        run = _Run(optimizer_of(self.model, self.config), average)
         checkpoint = self._newest()
+        if checkpoint is None:
+            take_over(self.reducer, list(model_state(self.model).values()))
+        run = _new_run(self.model, self.config)
         if checkpoint is None:
             self._save(run)  # a folder that cannot be written is found before the work is done
             return run
@@ -328,11 +328,11 @@ class Loop:
         regular = self._regular(run.step)
         if run.curve and run.curve[-1].step == regular == run.step and self._fine(run):
             self._trust(run, run.step)
-        metadata, checkpoints = _metadata(run, self.config, self.reducer.ranks), self.checkpoints
+        checkpoints, keep = self.checkpoints, {*run.healthy, regular} if self.rule else ()
 
         def save() -> None:
             tensors = collect(self.model, run.average, run.optimizer)
-            checkpoints.save(run.step, tensors, metadata, keep={*run.healthy, regular} if self.rule else ())
+            checkpoints.save(run.step, tensors, _metadata(run, self.config, self.reducer.ranks), keep=keep)
 
         self.reducer.agree(save)
         run.saved = run.step
@@ -351,9 +351,13 @@ class Loop:
 def begin(model: nn.Module, config: LoopConfig, checkpoints: Checkpoints, ranks: int) -> None:
     """Write the checkpoint with which `ranks` processes begin, unless there is one: they need not know where from."""
     if checkpoints.latest() is None:
-        average = Average(model_state(model), config.ema) if config.ema is not None else None
-        run = _Run(optimizer_of(model, config), average)
-        checkpoints.save(run.step, collect(model, average, run.optimizer), _metadata(run, config, ranks))
+        run = _new_run(model, config)
+        checkpoints.save(run.step, collect(model, run.average, run.optimizer), _metadata(run, config, ranks))
+
+
+def _new_run(model: nn.Module, config: LoopConfig) -> _Run:
+    average = Average(model_state(model), config.ema) if config.ema is not None else None
+    return _Run(optimizer_of(model, config), average)
 
 
 def _metadata(run: _Run, config: LoopConfig, ranks: int) -> dict[str, Any]:

@@ -67,6 +67,15 @@ def any_rank(reducer: Reducer, flag: bool) -> bool:
     return bool(count.item() > 0)
 
 
+@torch.no_grad()
+def take_over(reducer: Reducer, tensors: Sequence[Tensor]) -> None:
+    """Give all ranks the values of rank 0, in place: a sum to which nobody else adds."""
+    if reducer.rank > 0:
+        for tensor in tensors:
+            tensor.zero_()
+    reducer.sum(tensors)
+
+
 def reduce_gradients(reducer: Reducer, parameters: Sequence[nn.Parameter], loss: float) -> float:
     """Make the gradients of a rank those of the whole batch, and return the loss of the whole batch.
 
