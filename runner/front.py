@@ -67,7 +67,7 @@ def compute_front(
     """The front over all complete evaluations with shared weights that have a value for each objective."""
     later: dict[str, dict[str, Mapping[str, ValueRecord]]] = {}
     for record in records:
-        if record.state == "complete" and record.fidelity != INHERITED:
+        if record.state == "complete" and record.fidelity in (RETRAINED, EXPORTED):
             later.setdefault(record.digest, {})[record.fidelity] = best_values(record.values)
     points = [
         Point(

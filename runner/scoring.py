@@ -64,8 +64,12 @@ class ScorerFactory:
 
     def __call__(self, arrays: Mapping[str, NDArray[Any]]) -> Scorer:
         plan = resolve(recorded_spec(self.spec, self.name), self.registered)
-        values = {name: _tensor(array) for name, array in arrays.items()}
-        return Scorer(plan, plan.shared_weights(values, self.layer_ranks).eval())
+        return Scorer(plan, shared_weights_of(plan, arrays, self.layer_ranks))
+
+
+def shared_weights_of(plan: Plan, arrays: Mapping[str, NDArray[Any]], layer_ranks: LayerRanks) -> SharedWeights:
+    """Shared weights that look into arrays, to be scored or extracted; nobody trains them."""
+    return plan.shared_weights({name: _tensor(array) for name, array in arrays.items()}, layer_ranks).eval()
 
 
 def arrays_of(weights: SharedWeights) -> dict[str, NDArray[Any]]:

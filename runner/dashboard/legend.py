@@ -12,13 +12,14 @@ from runner.dashboard.words import decimals_for, label, number, scaled_unit
 _GAP = 1.6  # between two entries, in sizes of the type
 _SYMBOL = 1.5  # width of a symbol
 _ROW = 1.55  # height of a row
+_STROKES = ("line", "bar", "equal")
 
 
 @dataclass(frozen=True)
 class Entry:
     """One kind of mark."""
 
-    symbol: str  # "line", "bar", "sizes", or the classes of a mark
+    symbol: str  # a stroke, "sizes", or the classes of a mark
     shape: str
     words: str
 
@@ -65,12 +66,17 @@ def _sizes(scene: Scene) -> str:
     sizes = [mark.size for mark in scene.front if mark.size is not None]
     if scene.size is None or not sizes:
         return ""
-    factor, unit = scaled_unit(scene.size, max(abs(size) for size in sizes))
+    return size_words(scene.size, sizes)
+
+
+def size_words(metric: str, sizes: list[float]) -> str:
+    """From what to what the numbers behind the sizes of marks reach."""
+    factor, unit = scaled_unit(metric, max(abs(size) for size in sizes))
     low, high = min(sizes) / factor, max(sizes) / factor
     places = max(decimals_for([high]) - 1, 0)
     low_words, high_words = number(low, places), number(high, places)
     reach = low_words if low_words == high_words else f"{low_words} to {high_words}"
-    return f"{label(scene.size, '')} {reach} {unit}".rstrip()
+    return f"{label(metric, '')} {reach} {unit}".rstrip()
 
 
 def draw_legend(parent: ET.Element, found: list[Entry], paper: Paper, top: float) -> float:
@@ -93,12 +99,12 @@ def draw_legend(parent: ET.Element, found: list[Entry], paper: Paper, top: float
 def _symbol_width(entry: Entry) -> float:
     if not entry.symbol:
         return 0.0
-    return _SYMBOL * (1.8 if entry.symbol == "sizes" else 1.25 if entry.symbol in ("line", "bar") else 1.0)
+    return _SYMBOL * (1.8 if entry.symbol == "sizes" else 1.25 if entry.symbol in _STROKES else 1.0)
 
 
 def _draw_symbol(parent: ET.Element, entry: Entry, paper: Paper, x: float, y: float) -> None:
     size = paper.type_size
-    if entry.symbol in ("line", "bar"):
+    if entry.symbol in _STROKES:
         line(parent, entry.symbol, x, y, x + 1.3 * size, y)
     elif entry.symbol == "sizes":
         small, large = paper.radii

@@ -34,6 +34,7 @@ text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neu
 .bar { stroke: var(--front); stroke-width: 1.25; stroke-opacity: 0.7; }
 .bar.of-later { stroke: var(--later); }
 .link { fill: none; stroke: var(--later); stroke-width: 1.25; stroke-dasharray: 3 3; }
+.equal { fill: none; stroke: var(--faded); stroke-width: 1.25; stroke-dasharray: 5 4; }
 .ring { fill: none; stroke: var(--knee); stroke-width: 2; }
 .knee { fill: var(--knee); font-weight: 650; }
 .halo { paint-order: stroke; stroke: var(--paper); stroke-width: 4; stroke-linejoin: round; }

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from runner.dashboard.axis import Axis, make_axis
 from runner.dashboard.legend import draw_legend, entries
-from runner.dashboard.paper import LETTER, NARROW, STYLE, WIDE, Paper, clean, line, symbol, text, trace
+from runner.dashboard.paper import LETTER, NARROW, WIDE, Paper, line, symbol, text, trace
+from runner.dashboard.plot import Plot, add_sheet, document, draw_axes, draw_heading, radius_of, write_svg
 from runner.dashboard.scene import ORDER, Mark, Scene, describe, make_scene
 from runner.dashboard.words import decimals_for, direction, label, number, scaled_unit
-from runner.errors import NotFound, SpecError
 
 if TYPE_CHECKING:
     from runner.front import Front
@@ -36,23 +36,9 @@ def front_svg(title: str, front: Front, *, x: str | None = None, y: str | None =
     that the front does not have.
     """
     scene = make_scene(front, x, y)
-    root = ET.Element(
-        "svg",
-        {
-            "xmlns": "http://www.w3.org/2000/svg",
-            "width": str(WIDE.width),
-            "height": str(WIDE.height),
-            "viewBox": f"0 0 {WIDE.width} {WIDE.height}",
-            "role": "img",
-            "aria-labelledby": "title description",
-        },
-    )
-    ET.SubElement(root, "title", {"id": "title"}).text = clean(f"Front of {title}")
-    ET.SubElement(root, "desc", {"id": "description"}).text = clean(describe(front))
-    ET.SubElement(root, "style").text = STYLE
+    root = document(f"Front of {title}", describe(front))
     for paper in (WIDE, NARROW):
-        sheet = ET.SubElement(root, "svg", {"class": paper.name, "viewBox": f"0 0 {paper.width} {paper.height}"})
-        _draw(sheet, paper, scene, title, len(front.points), len(front.points) + len(front.others))
+        _draw(add_sheet(root, paper), paper, scene, title, len(front.points), len(front.points) + len(front.others))
     return ET.tostring(root, encoding="unicode") + "\n"
 
 
@@ -61,23 +47,10 @@ def write_picture(path: Path, title: str, front: Front) -> None:
 
     Raises `NotFound` where the folder does not exist, `SpecError` where the file cannot be written.
     """
-    target = path.expanduser()
-    content = front_svg(title, front)
-    if not target.parent.is_dir():
-        raise NotFound(f"there is no folder {target.parent}; make it first, or give another path.")
-    if target.is_dir():
-        raise SpecError(f"{target} is a folder; give a file in it, such as {target / 'front.svg'}.")
-    draft = target.with_name(f".{target.name}.new")
-    try:
-        draft.write_text(content, encoding="utf-8")
-        draft.replace(target)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise SpecError(f"{target} cannot be written: {error.strerror or error}; give another path.") from error
+    write_svg(path, front_svg(title, front))
 
 
 def _draw(sheet: ET.Element, paper: Paper, scene: Scene, title: str, on_front: int, evaluated: int) -> None:
-    ET.SubElement(sheet, "rect", {"class": "paper", "width": str(paper.width), "height": str(paper.height), "rx": "8"})
     foot = _heading(sheet, paper, title, on_front, evaluated)
     if not scene.drawn:
         words = "No architecture has been evaluated yet"
@@ -86,7 +59,7 @@ def _draw(sheet: ET.Element, paper: Paper, scene: Scene, title: str, on_front: i
     found = entries(scene, brief=paper is NARROW)
     foot = draw_legend(sheet, found, paper, foot + 2.0 * paper.type_size)
     plot = _plot(paper, scene, foot + 3.0 * paper.type_size)
-    _draw_axes(sheet, plot, scene)
+    draw_axes(sheet, plot, _axis_words(scene, scene.x, plot.x), _axis_words(scene, scene.y, plot.y))
     _draw_line(sheet, plot, scene)
     for mark in scene.faded:
         kind = "faded predicted" if mark.predicted else "faded"
@@ -98,40 +71,17 @@ def _draw(sheet: ET.Element, paper: Paper, scene: Scene, title: str, on_front: i
 
 
 def _heading(sheet: ET.Element, paper: Paper, title: str, on_front: int, evaluated: int) -> float:
-    size, left = paper.title_size, paper.margin
-    foot = size * 1.75
-    text(sheet, paper.shortened(title, paper.width - 2 * left, size), left, foot, size, kind="strong")
-    foot += paper.type_size * 1.55
     words = f"{on_front:,} on the front of {evaluated:,} evaluated"
     if evaluated and not on_front:
         words += ": none of them keeps the bounds"
-    text(sheet, words, left, foot, paper.type_size, kind="soft")
-    return foot
+    return draw_heading(sheet, paper, title, words)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Plot:
-    """Where numbers lie on one sheet."""
+class _Plot(Plot):
+    """With the marks of a scene."""
 
-    paper: Paper
-    top: float
-    x: Axis
-    y: Axis
     radius: Callable[[Mark], float]
-
-    @property
-    def right(self) -> float:
-        return self.paper.width - self.paper.right
-
-    @property
-    def foot(self) -> float:
-        return self.paper.height - self.paper.bottom
-
-    def across(self, value: float) -> float:
-        return self.paper.left + self.x.position(value) * (self.right - self.paper.left)
-
-    def up(self, value: float) -> float:
-        return self.foot - self.y.position(value) * (self.foot - self.top)
 
     def place(self, mark: Mark) -> tuple[float, float]:
         return self.across(mark.x), self.up(mark.y)
@@ -160,31 +110,11 @@ def _radius(paper: Paper, scene: Scene) -> Callable[[Mark], float]:
     """The size of a mark: its area grows with the third objective."""
     sizes = [mark.size for mark in scene.front if mark.size is not None]
     low, high = (min(sizes), max(sizes)) if sizes else (0.0, 0.0)
-    small, large = paper.radii
 
     def radius(mark: Mark) -> float:
-        if mark.size is None or high <= low:
-            return paper.radius
-        share = min(max((mark.size - low) / (high - low), 0.0), 1.0)
-        return float((small**2 + share * (large**2 - small**2)) ** 0.5)
+        return paper.radius if mark.size is None else radius_of(paper, mark.size, low, high)
 
     return radius
-
-
-def _draw_axes(sheet: ET.Element, plot: _Plot, scene: Scene) -> None:
-    paper = plot.paper
-    size = paper.type_size
-    for value, words in plot.x.ticks:
-        x = plot.across(value)
-        line(sheet, "rule", x, plot.top, x, plot.foot)
-        text(sheet, words, x, plot.foot + 1.4 * size, size, kind="soft", anchor="middle")
-    for value, words in plot.y.ticks:
-        y = plot.up(value)
-        line(sheet, "rule", paper.left, y, plot.right, y)
-        text(sheet, words, paper.left - 0.6 * size, y + 0.35 * size, size, kind="soft", anchor="end")
-    text(sheet, "↑ " + _axis_words(scene, scene.y, plot.y), paper.margin, plot.top - 0.9 * size, size)
-    words = _axis_words(scene, scene.x, plot.x) + " →"
-    text(sheet, words, plot.right, plot.foot + 2.85 * size, size, anchor="end")
 
 
 def _axis_words(scene: Scene, metric: str, axis: Axis) -> str:

@@ -17,12 +17,13 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
+from runner.dashboard.fidelity_picture import fidelity_svg
 from runner.dashboard.pages import STATIC, render
 from runner.dashboard.picture import front_svg
 from runner.service.commands import command_prefix
 from runner.service.reading import is_begun, reading
 from runner.service.security import HEADERS, PICTURE_POLICY, OwnHostOnly, SafeHeaders
-from runner.service.views import StudyLine, study_front, study_lines, study_page
+from runner.service.views import StudyLine, study_fidelity, study_front, study_lines, study_page
 from runner.store import AmbiguousId, StoreError, StudyNotFound
 from runner.store.transactions import utc_now
 
@@ -69,6 +70,14 @@ def _add_pages(app: FastAPI, database: Path, now: Callable[[], datetime]) -> Non
             name, front = study_front(repository, study)
         return Response(
             front_svg(name, front), media_type="image/svg+xml", headers={"Content-Security-Policy": PICTURE_POLICY}
+        )
+
+    @app.api_route("/studies/{study}/fidelity.svg", methods=_READ)
+    def fidelity(study: str) -> Response:
+        with reading(database) as repository:
+            name, report = study_fidelity(repository, study)
+        return Response(
+            fidelity_svg(name, report), media_type="image/svg+xml", headers={"Content-Security-Policy": PICTURE_POLICY}
         )
 
     @app.api_route("/healthz", methods=_READ)

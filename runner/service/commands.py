@@ -47,5 +47,6 @@ def commands_for(study: StudyRecord, front: Front | None, prefix: str) -> tuple[
             Command(f"{prefix} export {name} DIGEST --to DIR", "another point: retrain it and write its files")
         )
         found.append(Command(f"{prefix} verify DIR", "check written files again"))
+        found.append(Command(f"{prefix} fidelity {name}", "how far to trust the ranking by shared weights"))
     found.append(Command(f"{prefix} status {name}", "the stages, in the terminal"))
     return tuple(found)

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from runner.dashboard.scene import describe
 from runner.dashboard.words import PROVENANCE, age, decimals_for, direction, label, number, span
+from runner.fidelity.report import EVENT, FidelityReport, newest_report
+from runner.fidelity.words import sentences, table_rows
 from runner.front import EXPORTED, INHERITED, RETRAINED, compute_front
 from runner.service.commands import Command, commands_for
-from runner.store import StoreError
+from runner.store import StoreError, StudyNotFound
 from runner.study import StudySpec
 from supernet.export.card import architecture_summary
 
 if TYPE_CHECKING:
     from runner.front import Front, Point
-    from runner.store import EvaluationRecord, Repository, StageRecord, StudyRecord, ValueRecord
+    from runner.store import EvaluationRecord, EventRecord, Repository, StageRecord, StudyRecord, ValueRecord
 
 UNREADABLE = "its specification was written by another version of Supernaut and cannot be read by this one"
 _SHOWN_FAILURES = 5
@@ -102,6 +104,16 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trust:
+    """How far the ranking by shared weights can be trusted, as the last comparison found."""
+
+    picture: str  # address
+    description: str
+    sentences: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]  # what a ranking goes by, architectures, tau-b, rho, share of the ceiling, regret
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyPage:
     """Everything on the page of a study."""
 
@@ -120,6 +132,7 @@ class StudyPage:
     rows: tuple[Row, ...]
     evaluated: int
     models: tuple[Model, ...]
+    trust: Trust | None  # None where nothing was compared
     provenance: Mapping[str, str]
     failures: tuple[str, ...]
     commands: tuple[Command, ...]
@@ -159,6 +172,7 @@ def study_page(repository: Repository, name_or_id: str, now: datetime, prefix: s
         rows=_rows(front) if front else (),
         evaluated=len(front.points) + len(front.others) if front else 0,
         models=_models(front, stages) if front else (),
+        trust=_trust(study, repository.events(study.id)),
         provenance=_occurring(front) if front else {},
         failures=_failures(records),
         commands=commands_for(study, front, prefix),
@@ -172,6 +186,28 @@ def study_front(repository: Repository, name_or_id: str) -> tuple[str, Front]:
     if front is None:
         raise StoreError(f"there is no front of {study.name!r}: {UNREADABLE}")
     return study.name, front
+
+
+def study_fidelity(repository: Repository, name_or_id: str) -> tuple[str, FidelityReport]:
+    """The name and the last comparison of one study.  Raises `StoreError`, also where nothing was compared."""
+    study = repository.study(name_or_id)
+    report = newest_report(repository.events(study.id))
+    if report is None:
+        raise StudyNotFound(f"nothing of {study.name!r} was trained alone yet; supernaut fidelity {study.name} does it")
+    return study.name, report
+
+
+def _trust(study: StudyRecord, events: Sequence[EventRecord]) -> Trust | None:
+    report = newest_report(events)
+    if report is None:
+        return None
+    told = max(event.sequence for event in events if event.kind == EVENT)
+    return Trust(
+        picture=f"/studies/{study.id}/fidelity.svg?at={told}",
+        description=" ".join(sentences(report)),
+        sentences=sentences(report),
+        rows=table_rows(report),
+    )
 
 
 def _read_spec(study: StudyRecord) -> StudySpec | None:
@@ -200,7 +236,7 @@ def _line(
         reason=study.reason or "",
         objectives=tuple(_objective(spec, metric) for metric in spec.goals) if spec else (),
         evaluations=sum(record.fidelity == INHERITED for record in records),
-        failed=sum(record.failure is not None for record in records),
+        failed=sum(record.failure is not None and record.fidelity == INHERITED for record in records),
         front=None if front is None else len(front.points),
         created=_moment(study.created_at, now),
     )
@@ -333,7 +369,7 @@ def _occurring(front: Front) -> dict[str, str]:
 
 def _failures(records: Sequence[EvaluationRecord]) -> tuple[str, ...]:
     """The last evaluations without a result, and why."""
-    failed = [record for record in records if record.failure is not None]
+    failed = [record for record in records if record.failure is not None and record.fidelity == INHERITED]
     return tuple(
         f"{record.digest} ({record.failure.kind}): {record.failure.message}"
         for record in reversed(failed[-_SHOWN_FAILURES:])

@@ -74,7 +74,7 @@ def folder(architecture: Architecture) -> str:
 def _trials(work: StudyWork, architecture: Architecture) -> TuneResult:
     """Bring all trials to their ends; where they are there already, nothing is done."""
     spec = work.spec.retrain
-    metric, goal = _judged_by(work)
+    metric, goal = judged_by(work)
     workers = worker_count(work.spec)
     return tune_retraining(
         RetrainJob(
@@ -99,7 +99,7 @@ def _trials(work: StudyWork, architecture: Architecture) -> TuneResult:
     )
 
 
-def _judged_by(work: StudyWork) -> tuple[str, Any]:
+def judged_by(work: StudyWork) -> tuple[str, Any]:
     """The first score among the objectives, else the task's own first one."""
     metrics = work.plan.task.metrics
     name = next((name for name in work.plan.goals if name in metrics), next(iter(metrics)))

@@ -65,7 +65,7 @@ class RetrainJob:
             retrain(
                 student,
                 planned.task,
-                self._config(planned.spec, trial.settings),
+                retrain_config(planned.spec, trial.settings, self.precision),
                 teacher=teacher,
                 checkpoints=Checkpoints(trial.folder),
                 watcher=Watcher(health=lambda point: _report(trial, point), stop=trial.stop),
@@ -75,17 +75,19 @@ class RetrainJob:
         finally:
             torch.set_num_threads(threads)
 
-    def _config(self, spec: StudySpec, settings: TrialSettings) -> LoopConfig:
-        steps = spec.retrain.steps
-        return LoopConfig(
-            steps=steps,
-            batch=spec.retrain.batch,
-            learning_rate=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            precision=self.precision,
-            seed=spec.seed,
-            health_every=math.ceil(steps / REPORTS),  # rounded up: a report just before a rung is none
-        )
+
+def retrain_config(spec: StudySpec, settings: TrialSettings, precision: Precision) -> LoopConfig:
+    """How a chosen architecture of a study is trained on with these settings."""
+    steps = spec.retrain.steps
+    return LoopConfig(
+        steps=steps,
+        batch=spec.retrain.batch,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        precision=precision,
+        seed=spec.seed,
+        health_every=math.ceil(steps / REPORTS),  # rounded up: a report just before a rung is none
+    )
 
 
 def _report(trial: Trial, point: HealthPoint) -> None:

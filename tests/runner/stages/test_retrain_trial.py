@@ -16,7 +16,7 @@ import torch
 from runner.parallel.trials import TrialSettings, stopping_rule
 from runner.scoring import train_config
 from runner.stages import retrain_trial
-from runner.stages.retrain_trial import REPORTS, RetrainJob
+from runner.stages.retrain_trial import REPORTS, RetrainJob, retrain_config
 from runner.study import StudySpec, parse_study
 from runner.validation import resolve
 from search_spaces import Architecture
@@ -150,7 +150,7 @@ def test_the_number_of_threads_is_left_as_it_was(tmp_path: Path, job: RetrainJob
 @pytest.mark.parametrize("steps", [24, 601, 10_000])
 def test_trials_report_where_they_are_compared(spec: StudySpec, job: RetrainJob, steps: int) -> None:
     longer = spec.model_copy(update={"retrain": spec.retrain.model_copy(update={"steps": steps})})
-    every = job._config(longer, SETTINGS).health_every
+    every = retrain_config(longer, SETTINGS, job.precision).health_every
     for rung in stopping_rule(steps).rungs:
         assert -rung % every < REPORTS  # steps until the next report
 
