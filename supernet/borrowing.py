@@ -19,11 +19,14 @@ from supernet.skeleton import bind, leaves
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from supernet.shared_gradients import Place
     from supernet.slicing import Region
 
 
 class BorrowedParameter(nn.Parameter):
     """A leaf that looks into a shared tensor; it refuses to be copied, since a copy would no longer be shared."""
+
+    place: Place | None = None  # where its gradient belongs, if it gets one
 
     def __deepcopy__(self, memo: dict[int, Any]) -> NoReturn:
         raise _copied("deep-copied")

@@ -1,8 +1,8 @@
 """Weights that every architecture of a space shares.
 
-`SharedWeights` owns the shared tensors and their gradients, and lends or copies them.  Which tensors there are is
-`discovery`'s business, which part of a tensor a subnet sees is `slicing`'s; what a subnet computes is the user's
-own module.
+`SharedWeights` owns the shared tensors, and lends or copies them.  Which tensors there are is `discovery`'s business,
+which part of a tensor a subnet sees is `slicing`'s, their gradients are `shared_gradients`'; what a subnet computes is
+the user's own module.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
@@ -22,6 +21,8 @@ from supernet import slicing
 from supernet.borrowing import BorrowedParameter, Gathered, keep_fresh, spoil
 from supernet.discovery import initial_values
 from supernet.errors import UnknownParameter
+from supernet.linear_gradient import route
+from supernet.shared_gradients import Place, SharedGradients
 from supernet.skeleton import Build, Leaf, Skeleton, build_skeleton
 from supernet.slicing import Layout, Layouts, Region, Shape
 
@@ -80,7 +81,7 @@ class SharedWeights(nn.Module):
         self._cache: OrderedDict[Architecture, _Plan] = OrderedDict()
         self._borrows: WeakSet[nn.Module] = WeakSet()
         self._shared: dict[str, nn.Parameter] = {}
-        self._buffers_for_gradients: dict[str, Tensor] = {}
+        self._gradients = SharedGradients(self._shared)
         self.register_load_state_dict_post_hook(_after_loading)  # type: ignore[no-untyped-call]
         with torch.inference_mode(False):
             if values is None:
@@ -149,11 +150,12 @@ class SharedWeights(nn.Module):
                 owners = frozenset(path for path, _ in leaf.places)
                 gathered.append(Gathered(shared=shared, regions=regions, parameter=parameter, owners=owners))
             if parameter.requires_grad:
-                receive = partial(self._receive, leaf.name, regions)
-                parameter.register_post_accumulate_grad_hook(receive)  # type: ignore[no-untyped-call]
+                parameter.place = Place(self._gradients, leaf.name, regions)
+                parameter.register_post_accumulate_grad_hook(parameter.place.receive)  # type: ignore[no-untyped-call]
             parameters.append(parameter)
         module = self._settle(plan.skeleton.instantiate(parameters), plan.skeleton.leaves)
         keep_fresh(module, gathered)
+        route(module)
         self._borrows.add(module)
         return module
 
@@ -188,12 +190,13 @@ class SharedWeights(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        state.update(_cache=OrderedDict(), _borrows=None, _shared={}, _buffers_for_gradients={})
+        state.update(_cache=OrderedDict(), _borrows=None, _shared={}, _gradients=None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__({**state, "_borrows": WeakSet()})  # type: ignore[no-untyped-call]
         self._shared.update(self.named_parameters())
+        self._gradients = SharedGradients(self._shared)
 
     # How it works
 
@@ -235,36 +238,8 @@ class SharedWeights(nn.Module):
                     setattr(child, name, buffer.to(device, dtype))
         return module.train(self.training)
 
-    def _receive(self, name: str, regions: tuple[Region, ...], leaf: Tensor) -> None:
-        """Move a borrowed parameter's fresh gradient to its place in the shared gradient.
-
-        The leaf itself keeps no gradient between backward passes, so nothing that replaces or drops `.grad`
-        (`zero_grad`, `create_graph`) can leave it attached to an old buffer.
-        """
-        gradient, leaf.grad = leaf.grad, None
-        if gradient is None:
-            return
-        shared = self._shared[name]
-        with torch.no_grad():
-            if gradient.is_sparse:
-                gradient = gradient.to_dense()
-            if shared.grad is not None:
-                slicing.scatter_add(shared.grad, regions, gradient)
-                return
-            if gradient.shape == shared.shape and not gradient.requires_grad:
-                self._buffers_for_gradients.pop(name, None)
-                shared.grad = gradient  # nobody else holds it
-                return
-            buffer = self._buffers_for_gradients.get(name)
-            if buffer is None:
-                buffer = self._buffers_for_gradients[name] = torch.zeros_like(shared)
-            elif gradient.shape != shared.shape:
-                buffer.zero_()
-            slicing.scatter_copy(buffer, regions, gradient)
-            shared.grad = buffer
-
     def _invalidate(self, cause: str) -> None:
-        self._buffers_for_gradients.clear()
+        self._gradients.forget()
         self._shared.update(self.named_parameters())
         for module in list(self._borrows):
             spoil(module, cause)

@@ -1,0 +1,108 @@
+"""Linear maps of a borrowed module whose weight gradient is computed where it belongs: in the shared gradient.
+
+Left to itself, autograd allocates the gradient of a weight, turns it round (for a slice of columns it comes out
+transposed), and hands it over to be added: for small batches that costs more than the product itself.  Everything
+out of the ordinary (autocast, double backward, hooks, transforms, tracing, a GPU) takes the ordinary way.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import ReferenceType, ref
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.nn import functional as F
+
+from supernet.borrowing import BorrowedParameter
+
+if TYPE_CHECKING:
+    from torch.autograd.graph import Node
+
+# From this many rows and columns on.  A smaller matrix has nothing to gain; and where one side of a product is shorter
+# than 12, MKL sums in an order that depends on how the result lies, so that gradients would round otherwise than
+# autograd's own.
+SMALLEST_SIDE = 16
+
+
+def route(module: nn.Module) -> None:
+    """Let the linear maps of a borrowed module add up their weight gradients in place."""
+    for child in module.modules():
+        if type(child) is nn.Linear and min(child.weight.shape) >= SMALLEST_SIDE:
+            # A weak reference: a module in a cycle would wait for the garbage collector.
+            vars(child)["forward"] = partial(_forward, ref(child))
+
+
+def _forward(module: ReferenceType[nn.Linear], input: Tensor) -> Tensor:
+    linear = module()
+    assert linear is not None  # it is being called
+    out: Tensor
+    if type(linear) is nn.Linear and _is_ordinary(input, linear.weight):
+        out = _Linear.apply(input, linear.weight, linear.bias)  # type: ignore[no-untyped-call]
+    else:  # of another class by now if it was quantized or parametrized
+        out = type(linear).forward(linear, input)
+    return out
+
+
+def _is_ordinary(input: Tensor, weight: Tensor) -> bool:
+    """Whether this call is one that `_Linear` was written for."""
+    return (
+        type(weight) is BorrowedParameter
+        and weight.place is not None
+        and weight.requires_grad
+        and torch.is_grad_enabled()
+        and type(input) is Tensor
+        and input.is_cpu
+        and input.layout == torch.strided
+        and input.ndim >= 2
+        and input.dtype == weight.dtype
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+        and torch._C._get_tracing_state() is None
+        and not torch._C._are_functorch_transforms_active()
+        and forward_ad._current_level < 0
+    )
+
+
+class _Linear(torch.autograd.Function):
+    """`F.linear` whose backward adds to the shared gradient what it can, and gives autograd the rest."""
+
+    @staticmethod
+    def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(input, weight if ctx.needs_input_grad[0] else None)
+        return F.linear(input, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        input, weight = ctx.saved_tensors
+        to_input, to_weight, to_bias = ctx.needs_input_grad
+        gradient = gradient.reshape(-1, gradient.shape[-1])
+        return (
+            gradient.mm(weight).view(input.shape) if to_input else None,
+            _weight_gradient(ctx.next_functions[1][0], gradient.t(), input) if to_weight else None,
+            gradient.sum(0) if to_bias else None,
+        )
+
+
+def _weight_gradient(node: Node, left: Tensor, input: Tensor) -> Tensor | None:
+    """What autograd is to accumulate in the leaf of `node`: nothing, once it stands in the shared gradient."""
+    right = input.reshape(-1, input.shape[-1])
+    try:
+        wanted = torch._C._will_engine_execute_node(node)
+    except RuntimeError:  # `torch.autograd.grad` asks for it
+        return left.mm(right)
+    if not wanted:
+        return None
+    leaf: BorrowedParameter = node.variable  # type: ignore[attr-defined]
+    if torch.is_grad_enabled() or _is_watched(leaf) or leaf.place is None or not leaf.place.takes(left):
+        return left.mm(right)
+    leaf.place.add_product(left, right)
+    return None
+
+
+def _is_watched(leaf: BorrowedParameter) -> bool:
+    """Whether somebody beside ourselves wants to see or change its gradient, or has left one there."""
+    after = leaf._post_accumulate_grad_hooks
+    return bool(leaf._backward_hooks) or len(after) > 1 or leaf.grad is not None
