@@ -6,24 +6,23 @@ here: whoever operates Supernaut allows the two objects `load` and `FAMILY` by n
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from search_spaces import Choice, Family, Levels, Names, SearchSpace, WholeNumbers, layered
-from supernet.errors import DataError, IncompatibleTask
-from supernet.models.extension import FamilyExtension
-from supernet.models.family import ModelFamily
+from search_spaces import Categorical, Ordinal, SearchSpace, layered
+from supernet.errors import DataError
+from supernet.models.extension import own_model
+from supernet.slicing import Packed
+from supernet.tasks.example import Example
 from supernet.tasks.task import Split, Task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from search_spaces import Architecture
-    from supernet.skeleton import Build
 
 # The task: what is learnt
 
@@ -47,56 +46,43 @@ def load(data: Path, validation: float = 0.2, test: float = 0.2) -> Task:
 
 # The space: what may vary
 
-ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU}
-
-
-def build_space(*, depth: Choice, width: Choice, activation: Choice, bits: Choice) -> SearchSpace:
-    """Each option arrives as a choice; `layered` repeats the choices of a layer while `depth` says it exists."""
-    layers = layered({"activation": activation, "bits": bits}, layers=max(depth.values))
-    return SearchSpace({"depth": depth, "width": width, **layers.choices}, conditions=layers.conditions)
-
-
-SPACE = Family(
-    name="mlp",
-    summary="Residual MLP: depth and width; activation and bits by layer",
-    options=(
-        WholeNumbers(name="depth", about="number of layers", default=(1, 2, 3)),
-        WholeNumbers(name="width", about="features of a layer", default=(16, 32)),
-        Names(name="activation", about="after each layer", default=("relu", "gelu"), allowed=tuple(ACTIVATIONS)),
-        Levels(name="bits", about="bits of a layer's stored weights", default=(8, 32), allowed=(4, 8, 32)),
-    ),
-    build=build_space,
+ACTIVATIONS = {"relu": nn.functional.relu, "gelu": nn.functional.gelu}
+LAYERS = layered(
+    {"activation": Categorical(*ACTIVATIONS), "hidden": Ordinal(16, 32, 64), "bits": Categorical(8, 32)}, layers=3
+)
+SPACE = SearchSpace(
+    {"depth": Ordinal(1, 2, 3), "width": Ordinal(16, 32), **LAYERS.choices}, conditions=LAYERS.conditions
 )
 
 # The models: what an architecture of that space is
 
 
 class Layer(nn.Module):
-    """x (batch, width) -> (batch, width)."""
+    """A gated layer in a residual branch.  x (batch, width) -> (batch, width)."""
 
-    def __init__(self, width: int, activation: str) -> None:
+    def __init__(self, width: int, hidden: int, activation: str) -> None:
         super().__init__()
-        self.linear = nn.Linear(width, width)
-        self.activation = ACTIVATIONS[activation]()
+        self.inner = nn.Linear(width, 2 * hidden)  # two blocks: what is gated, and the gates
+        self.outer = nn.Linear(hidden, width)
+        self.activate = ACTIVATIONS[activation]
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.activation(self.linear(x))
+        value, gate = self.inner(x).chunk(2, dim=-1)
+        return x + self.outer(value * self.activate(gate))
 
 
 class MLP(nn.Module):
-    """features (batch, features) -> logits (batch, classes); plain PyTorch that knows nothing of the search.
+    """features (batch, features) -> logits (batch, classes); plain PyTorch that knows nothing of the search."""
 
-    Parameters of one name share their weights over all architectures, a narrower one as the leading slice of a wider.
-    """
-
-    def __init__(self, architecture: Architecture, *, features: int, classes: int) -> None:
+    def __init__(self, architecture: Architecture, task: Task) -> None:
         super().__init__()
         width = architecture["width"]
-        self.stem = nn.Linear(features, width)
+        self.stem = nn.Linear(task.input_shape[0], width)
         self.layers = nn.ModuleList(
-            Layer(width, architecture[f"layers.{index}.activation"]) for index in range(architecture["depth"])
+            Layer(width, architecture[f"layers.{index}.hidden"], architecture[f"layers.{index}.activation"])
+            for index in range(architecture["depth"])
         )
-        self.head = nn.Linear(width, classes)
+        self.head = nn.Linear(width, task.classes)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
@@ -105,11 +91,10 @@ class MLP(nn.Module):
         return self.head(x)
 
 
-def builder(task: Task) -> Build:
-    """`build(architecture)` for a task, or an error that says which tasks the family takes."""
-    if task.kind != "features" or task.per_position:
-        raise IncompatibleTask(f"mlp classifies vectors of features; {task.name!r} has inputs of kind {task.kind!r}.")
-    return partial(MLP, features=task.input_shape[0], classes=task.classes)
-
-
-FAMILY = FamilyExtension(space=SPACE, model=ModelFamily(name="mlp", builder=builder))
+FAMILY = own_model(
+    summary="Gated MLP: depth and width; activation, hidden features and bits by layer",
+    space=SPACE,
+    build=MLP,
+    layouts={"layers.*.inner.*": Packed(2)},
+    example=Example(kind="features", shape=(13,), classes=3),
+)

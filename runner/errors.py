@@ -7,6 +7,7 @@ RunnerError
 ├── NotFound           a study, architecture or file that does not exist                        exit 3
 ├── Conflict           a name already taken, a study already running, another device            exit 4
 ├── DamagedLedger      what is registered in the state folder cannot be read                   exit 6
+├── CheckFailed        a family that was checked has problems                                   exit 6
 ├── StudyFailed        a stage could not do its work                                            exit 6
 │   └── NonFiniteScore an architecture's outputs are NaN or infinite                            exit 6
 └── Interrupted        someone asked to stop; the same command goes on                          exit 130
@@ -57,6 +58,12 @@ class Conflict(RunnerError):
 
 class DamagedLedger(RunnerError):
     """The file that holds what is registered cannot be read."""
+
+    exit_code = FAILED
+
+
+class CheckFailed(RunnerError):
+    """A family that was checked cannot be searched as it is."""
 
     exit_code = FAILED
 

@@ -272,7 +272,12 @@ def parse_study(data: object, origin: str) -> StudySpec:
         raise SpecError("\n".join([f"{origin} is not a valid study:", *(f"  {p}" for p in problems)])) from None
 
 
-def _parse_yaml(text: str, path: Path) -> object:
+def read_value(text: str, what: str) -> object:
+    """A value as it would stand in a study file: `[2, 4]`, `true`, `3e-4`.  Raises `SpecError`, naming `what`."""
+    return _parse_yaml(text, what)
+
+
+def _parse_yaml(text: str, path: Path | str) -> object:
     import yaml
 
     class Loader(yaml.SafeLoader):

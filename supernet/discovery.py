@@ -35,10 +35,9 @@ def initial_values(build: Build, space: SearchSpace, layouts: Layouts, seed: int
     Values come from the first architecture that holds the tensor whole.  Where none does, those of the one that
     holds most of it are used, and the rest is drawn from them.  Raises `LayoutError`.
     """
-    skeleton_of = cache(partial(build_skeleton, build, seed=seed))
-    architectures = list(dict.fromkeys((*_probes(space, seed), *_combinations(skeleton_of, space))))
-    skeletons = [skeleton_of(architecture) for architecture in architectures]
-    sizes = _largest_shapes(skeletons)
+    probed = probe(build, space, seed)
+    architectures, skeletons = list(probed), list(probed.values())
+    sizes = largest_shapes(skeletons)
     _check_layouts(skeletons, sizes, layouts)
     trainable = {leaf.name for skeleton in skeletons for leaf in skeleton.leaves if leaf.requires_grad}
     generator = torch.Generator().manual_seed(seed)
@@ -51,6 +50,13 @@ def initial_values(build: Build, space: SearchSpace, layouts: Layouts, seed: int
                 grown = _grow(parameter.detach(), sizes[leaf.name], regions, generator)
                 values[leaf.name] = grown.requires_grad_(leaf.name in trainable)
     return {name: values[name] for name in sizes}
+
+
+def probe(build: Build, space: SearchSpace, seed: int) -> dict[Architecture, Skeleton]:
+    """The architectures that are looked at to find out which tensors there are."""
+    skeleton_of = cache(partial(build_skeleton, build, seed=seed))
+    architectures = dict.fromkeys((*_probes(space, seed), *_combinations(skeleton_of, space)))
+    return {architecture: skeleton_of(architecture) for architecture in architectures}
 
 
 def _probes(space: SearchSpace, seed: int) -> Iterator[Architecture]:
@@ -140,7 +146,8 @@ def _activating(space: SearchSpace, name: str, value: Value) -> dict[str, tuple[
     return wanted
 
 
-def _largest_shapes(skeletons: Collection[Skeleton]) -> dict[str, Shape]:
+def largest_shapes(skeletons: Collection[Skeleton]) -> dict[str, Shape]:
+    """By name, the shape that holds all of these.  Raises `LayoutError` where one name has two types."""
     sizes: dict[str, Shape] = {}
     kinds: dict[str, torch.dtype] = {}
     for leaf in (leaf for skeleton in skeletons for leaf in skeleton.leaves):
@@ -157,20 +164,27 @@ def _largest_shapes(skeletons: Collection[Skeleton]) -> dict[str, Shape]:
 
 def _check_layouts(skeletons: Collection[Skeleton], sizes: Mapping[str, Shape], layouts: Layouts) -> None:
     layouts.check_patterns(sizes)
-    undeclared: set[str] = set()
-    for skeleton in skeletons:
-        packed = slicing.packed_axes(skeleton.module)
-        for leaf in skeleton.leaves:
-            layouts.regions(leaf.name, sizes[leaf.name], leaf.shape, leaf.layout)
-            axes = packed.get(leaf.name, {})
-            elastic = any(leaf.shape[axis] != sizes[leaf.name][axis] for axis in axes)
-            if elastic and layouts.find(leaf.name) is None and leaf.layout is None:
-                undeclared.add(f"{leaf.name!r}: {_suggestion(axes)}")
+    for leaf in (leaf for skeleton in skeletons for leaf in skeleton.leaves):
+        layouts.regions(leaf.name, sizes[leaf.name], leaf.shape, leaf.layout)
+    undeclared = sorted(f"{name!r}: {words}" for name, words in undeclared_packed(skeletons, sizes, layouts).items())
     if undeclared:
         raise LayoutError(
             "these parameters stack several blocks, so that their leading rows mean something else in a smaller "
-            f"architecture; declare them: layouts={{{', '.join(sorted(undeclared))}}}."
+            f"architecture; declare them: layouts={{{', '.join(undeclared)}}}."
         )
+
+
+def undeclared_packed(skeletons: Collection[Skeleton], sizes: Mapping[str, Shape], layouts: Layouts) -> dict[str, str]:
+    """Parameters of torch's stacking modules whose stacked axes vary and have no layout, with the one to declare."""
+    found: dict[str, str] = {}
+    for skeleton in skeletons:
+        packed = slicing.packed_axes(skeleton.module)
+        for leaf in skeleton.leaves:
+            axes = packed.get(leaf.name, {})
+            elastic = any(leaf.shape[axis] != sizes[leaf.name][axis] for axis in axes)
+            if elastic and layouts.find(leaf.name) is None and leaf.layout is None:
+                found[leaf.name] = _suggestion(axes)
+    return found
 
 
 def _suggestion(axes: Mapping[int, int]) -> str:

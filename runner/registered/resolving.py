@@ -65,22 +65,42 @@ def task_of(asked: TaskSpec, registered: Registered) -> Task:
     return _loaded(asked.name, entry, text, path, _state_of(path), registered.cache)
 
 
-def family_of(asked: SpaceSpec, task: Task, registered: Registered) -> ResolvedFamily:
-    """The family of a study.  Raises `SpaceError`, `UnknownName`, `IncompatibleTask` or `ExtensionError`."""
+@dataclass(frozen=True, kw_only=True)
+class OpenedFamily:
+    """A family with the space that a study's choices make of it, before there is a task; `entry` of one's own."""
+
+    model: ModelFamily
+    space: SearchSpace
+    entry: AllowedExtension | None
+
+    def build_for(self, task: Task) -> Build:
+        """`build(architecture)` for a task.  Raises `IncompatibleTask` or `ExtensionError`."""
+        if self.entry is None:
+            return builder_of(self.model, task)
+        with foreign_code(self.entry, "making its builder", passing=_OURS):
+            return _OwnBuild(self.entry, builder_of(self.model, task))
+
+
+def open_family(asked: SpaceSpec, registered: Registered) -> OpenedFamily:
+    """A family by name, narrowed.  Raises `SpaceError`, `UnknownName` or `ExtensionError`."""
     entry = find_extension(asked.name, "family", space_names(), registered)
     if entry is None:
         _require(asked.name, "family", space_names(), registered)
-        model = load_family(asked.name)
-        return ResolvedFamily(
-            model=model, space=space_family(asked.name).space(asked.choices), build=builder_of(model, task)
-        )
+        space = space_family(asked.name).space(asked.choices)
+        return OpenedFamily(model=load_family(asked.name), space=space, entry=None)
     own = load_family_extension(entry)
-    model = replace(own.model, name=entry.name)
-    with foreign_code(entry, "making its space and its builder", passing=_OURS):
+    with foreign_code(entry, "making its space", passing=_OURS):
         space = replace(own.space, name=entry.name).space(asked.choices)
-        build = _OwnBuild(entry, builder_of(model, task))
-    check_own_answers(entry, build, space.smallest(), task)
-    return ResolvedFamily(model=model, space=space, build=build)
+    return OpenedFamily(model=replace(own.model, name=entry.name), space=space, entry=entry)
+
+
+def family_of(asked: SpaceSpec, task: Task, registered: Registered) -> ResolvedFamily:
+    """The family of a study.  Raises `SpaceError`, `UnknownName`, `IncompatibleTask` or `ExtensionError`."""
+    opened = open_family(asked, registered)
+    build = opened.build_for(task)
+    if opened.entry is not None:
+        check_own_answers(opened.entry, build, opened.space.smallest(), task)
+    return ResolvedFamily(model=opened.model, space=opened.space, build=build)
 
 
 def own_space(entry: AllowedExtension) -> Family | GivenSpace:
