@@ -90,8 +90,8 @@ class SharedGradients:
         with torch.no_grad():
             if gradient.is_sparse:
                 gradient = gradient.to_dense()
-            whole = gradient.shape == shared.shape and not gradient.requires_grad
-            if shared.grad is None and whole and name not in self._buffers:
+            same = (gradient.shape, gradient.dtype, gradient.device) == (shared.shape, shared.dtype, shared.device)
+            if shared.grad is None and same and not gradient.requires_grad and name not in self._buffers:
                 shared.grad = gradient  # nobody else holds it
             elif shared.grad is None:
                 slicing.scatter_copy(self._begin(name, regions), regions, gradient)
