@@ -3,17 +3,33 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from supernet.pretrained.calibration import Calibration
+    from supernet.pretrained.coupling import Axis, Coupling
     from supernet.shared_weights import SharedWeights
-    from supernet.slicing import Centred, Leading, Packed
+    from supernet.slicing import Centred, Leading, Packed, PackedAxes
     from supernet.tasks.registry import load_task
 
-__all__ = ["SharedWeights", "Leading", "Packed", "Centred", "load_task"]
+__all__ = [
+    "SharedWeights",
+    "Leading",
+    "Packed",
+    "PackedAxes",
+    "Centred",
+    "Axis",
+    "Coupling",
+    "Calibration",
+    "load_task",
+]
 
 _HOMES = {
     "SharedWeights": "supernet.shared_weights",
     "Leading": "supernet.slicing",
     "Packed": "supernet.slicing",
+    "PackedAxes": "supernet.slicing",
     "Centred": "supernet.slicing",
+    "Axis": "supernet.pretrained.coupling",
+    "Coupling": "supernet.pretrained.coupling",
+    "Calibration": "supernet.pretrained.calibration",
     "load_task": "supernet.tasks.registry",
 }
 

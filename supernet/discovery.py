@@ -188,13 +188,8 @@ def undeclared_packed(skeletons: Collection[Skeleton], sizes: Mapping[str, Shape
 
 
 def _suggestion(axes: Mapping[int, int]) -> str:
-    if axes.keys() == {0}:
-        return f"Packed({axes[0]})"
-    if len(axes) == 1:
-        return "".join(f"Packed({parts}, axis={axis})" for axis, parts in axes.items())
-    return "a Layout of your own with " + " and ".join(
-        f"{parts} blocks along axis {axis}" for axis, parts in axes.items()
-    )
+    packed = [f"Packed({parts}, axis={axis})" if axis else f"Packed({parts})" for axis, parts in axes.items()]
+    return packed[0] if len(packed) == 1 else f"PackedAxes(({', '.join(packed)}))"
 
 
 def _homes(skeletons: list[Skeleton], sizes: Mapping[str, Shape]) -> dict[int, set[str]]:

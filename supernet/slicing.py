@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Protocol
 
@@ -74,6 +75,10 @@ class Packed:
 
     def regions(self, shared: Shape, subnet: Shape) -> tuple[Region, ...]:
         """One region a block, or a single one where every block is whole."""
+        return PackedAxes((self,)).regions(shared, subnet)
+
+    def blocks(self, shared: Shape, subnet: Shape) -> tuple[int, tuple[tuple[slice, slice], ...]]:
+        """The axis, and for each block where it lies along that axis in the shared tensor and in the subnet's."""
         if not -len(subnet) <= self.axis < len(subnet):
             raise LayoutError(f"Packed axis {self.axis} does not exist in a tensor of shape {subnet}.")
         axis = self.axis % len(subnet)
@@ -84,15 +89,39 @@ class Packed:
                     "long; declare the number of blocks that the module really stacks."
                 )
         if shared[axis] == subnet[axis]:
-            return Leading().regions(shared, subnet)
+            return axis, ((slice(0, shared[axis]),) * 2,)
         stride, block = shared[axis] // self.parts, subnet[axis] // self.parts
+        starts = ((part * stride, part * block) for part in range(self.parts))
+        return axis, tuple((slice(out, out + block), slice(inside, inside + block)) for out, inside in starts)
+
+
+@dataclass(frozen=True)
+class PackedAxes:
+    """Blocks stacked along several axes at once, each of them from its own start: a grid of blocks.
+
+    From its second layer on, a bidirectional LSTM stacks four gates along the rows of `weight_ih` and reads two
+    directions side by side along its columns: `PackedAxes((Packed(4), Packed(2, axis=1)))`.
+    """
+
+    axes: tuple[Packed, ...]
+
+    def __post_init__(self) -> None:
+        if type(self.axes) is not tuple or {type(packed) for packed in self.axes} != {Packed}:
+            raise LayoutError(f"PackedAxes needs a tuple of Packed(...), one for each packed axis, got {self.axes!r}.")
+
+    def regions(self, shared: Shape, subnet: Shape) -> tuple[Region, ...]:
+        """One region for each combination of blocks, or a single one where every block is whole."""
+        along: dict[int, tuple[tuple[slice, slice], ...]] = {}
+        for packed in self.axes:
+            axis, blocks = packed.blocks(shared, subnet)
+            if axis in along:
+                raise LayoutError(f"PackedAxes packs axis {axis} twice: {self.axes}.")
+            along[axis] = blocks
+        lists = [along.get(axis, ((slice(0, n), slice(0, n)),)) for axis, n in enumerate(subnet)]
         regions = []
-        for part in range(self.parts):
-            inside = [slice(0, n) for n in subnet]
-            outside = list(inside)
-            outside[axis] = slice(part * stride, part * stride + block)
-            inside[axis] = slice(part * block, (part + 1) * block)
-            regions.append(Region(tuple(outside), tuple(inside)))
+        for blocks in product(*lists):
+            outside, inside = zip(*blocks, strict=True)
+            regions.append(Region(outside, inside))
         return tuple(regions)
 
 

@@ -198,7 +198,7 @@ class TestUndeclared:
         def build(architecture: Architecture) -> nn.Module:
             return nn.LSTM(2, int(architecture["width"]), num_layers=2, bidirectional=True)
 
-        with pytest.raises(LayoutError, match="'weight_ih_l1': a Layout of your own with 4 blocks along axis 0 and 2"):
+        with pytest.raises(LayoutError, match=r"'weight_ih_l1': PackedAxes\(\(Packed\(4\), Packed\(2, axis=1\)\)\)"):
             SharedWeights(build, width_space())
 
     def test_what_keeps_its_size_needs_no_declaration(self) -> None:

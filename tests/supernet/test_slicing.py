@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from supernet import Centred, Leading, Packed, slicing
+from supernet import Centred, Leading, Packed, PackedAxes, slicing
 from supernet.errors import LayoutError, ShapeTooLarge
 from supernet.slicing import Layout, Layouts, Shape
 
@@ -21,12 +21,19 @@ def cases(draw: st.DrawFn) -> Case:
     pairs = draw(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=4))  # (subnet, excess)
     subnet = [small for small, _ in pairs]
     shared = [small + excess for small, excess in pairs]
-    kind = draw(st.sampled_from(["leading", "packed", "centred"]))
+    kind = draw(st.sampled_from(["leading", "packed", "grid", "centred"]))
     if kind == "packed":
         axis, parts = draw(st.integers(-len(pairs), len(pairs) - 1)), draw(st.integers(2, 4))
         subnet[axis] *= parts
         shared[axis] *= parts
         return Packed(parts, axis), tuple(shared), tuple(subnet)
+    if kind == "grid":
+        parts_by_axis = draw(st.dictionaries(st.integers(0, len(pairs) - 1), st.integers(2, 3), min_size=1))
+        for axis, parts in parts_by_axis.items():
+            subnet[axis] *= parts
+            shared[axis] *= parts
+        packed = tuple(Packed(parts, axis) for axis, parts in parts_by_axis.items())
+        return PackedAxes(packed), tuple(shared), tuple(subnet)
     if kind == "centred":
         first = draw(st.integers(0, len(pairs)))
         for axis in range(first, len(pairs)):
@@ -94,6 +101,15 @@ def test_packed_with_whole_blocks_is_a_view() -> None:
     assert not slicing.is_view(Packed(3).regions((6, 4), (3, 4)))
 
 
+def test_packed_axes_take_the_start_of_each_block_of_the_grid() -> None:
+    regions = PackedAxes((Packed(2), Packed(3, axis=1))).regions((4, 6), (2, 3))
+    taken = slicing.gather(torch.arange(24).reshape(4, 6), regions, torch.empty(2, 3).long())
+    assert taken.tolist() == [[0, 2, 4], [12, 14, 16]]
+    whole_rows = PackedAxes((Packed(2), Packed(3, axis=-1))).regions((4, 6), (4, 3))
+    assert len(whole_rows) == 3  # where one axis is whole, its blocks need no telling apart
+    assert slicing.is_view(PackedAxes((Packed(2), Packed(3, axis=1))).regions((4, 6), (4, 6)))
+
+
 def test_centred_takes_the_middle_of_the_kernel_and_the_first_channels() -> None:
     shared = torch.arange(2 * 5).reshape(2, 1, 5)
     assert slicing.view(shared, Centred().regions((2, 1, 5), (1, 1, 3))).tolist() == [[[1, 2, 3]]]
@@ -104,6 +120,10 @@ def test_centred_takes_the_middle_of_the_kernel_and_the_first_channels() -> None
     [
         (lambda: Packed(1), "at least 2 parts, got 1"),
         (lambda: Centred(-1), "first_axis=-1"),
+        (lambda: PackedAxes(()), "needs a tuple of Packed"),
+        (lambda: PackedAxes(Packed(3)), "needs a tuple of Packed"),  # type: ignore[arg-type]
+        (lambda: PackedAxes((Packed(2), Packed(2, axis=-2))).regions((4, 4), (2, 2)), "packs axis 0 twice"),
+        (lambda: PackedAxes((Packed(3), Packed(2, axis=1))).regions((6, 5), (3, 4)), "axis 1 of the shared tensor"),
         (lambda: Packed(3).regions((7,), (3,)), "axis 0 of the shared tensor, which is 7 long"),
         (lambda: Packed(3).regions((6,), (4,)), "axis 0 of the subnet tensor, which is 4 long"),
         (lambda: Packed(3, axis=1).regions((6,), (3,)), r"axis 1 does not exist in a tensor of shape \(3,\)"),
