@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from search_spaces import Family
+    from supernet.pretrained.coupling import Couplings
     from supernet.skeleton import Build
     from supernet.slicing import Layout
 
@@ -44,6 +45,8 @@ def own_model(
     build: Callable[..., nn.Module],
     example: Task | Callable[[], Task],
     layouts: Mapping[str, Layout] | None = None,
+    couplings: Couplings = (),
+    residual_layers: tuple[str, ...] = (),
     summary: str = "",
 ) -> FamilyExtension:
     """A family of anyone's own factory.
@@ -51,8 +54,9 @@ def own_model(
     `build(architecture)` returns an ordinary module; one that is sized by the task (its classes, its vocabulary) has a
     parameter called `task` too, and is called as `build(architecture, task=task)`.  `example` is a task of the kind
     that it takes, or makes one: an `Example`, say.  A study's task must be of the same kind, and, where `build` does
-    not ask for the task, have the same classes and no larger vocabulary.  `layouts` are as for `SharedWeights`.
-    Studies narrow the space by the names or patterns of its choices.
+    not ask for the task, have the same classes and no larger vocabulary.  `layouts` are as for `SharedWeights`;
+    `couplings` and `residual_layers`, what pretrained weights are ordered by, as for `ModelFamily`.  Studies narrow the
+    space by the names or patterns of its choices.
 
     Raises `OptionError` or `LayoutError` where a part is not what it should be.
     """
@@ -76,7 +80,14 @@ def own_model(
 
     return FamilyExtension(
         space=GivenSpace(name=name, summary=summary or _summary(build), whole=space),
-        model=ModelFamily(name=name, builder=builder, layouts=layouts, example=make_example),
+        model=ModelFamily(
+            name=name,
+            builder=builder,
+            layouts=layouts,
+            example=make_example,
+            couplings=couplings,
+            residual_layers=residual_layers,
+        ),
     )
 
 

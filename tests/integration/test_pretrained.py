@@ -15,7 +15,8 @@ from torch import nn
 from runner import pipeline
 from runner.errors import Conflict, Interrupted, NotFound, SpecError
 from runner.pretrained import PRETRAINED_EVENT, recorded_ranks
-from runner.registered.ledger import add_data
+from runner.registered.ledger import add_data, add_extension
+from runner.registered.values import AllowedExtension
 from runner.scoring import ScorerFactory, arrays_of
 from runner.settings import Home
 from runner.stages import train
@@ -23,7 +24,11 @@ from runner.stages.retrain_trial import _trained
 from runner.store import open_repository
 from runner.study import parse_study
 from runner.validation import resolve
+from search_spaces import Architecture, Ordinal, SearchSpace
+from supernet import Axis, Coupling
+from supernet.models.extension import own_model
 from supernet.skeleton import build_real
+from supernet.tasks.example import Example
 from supernet.tasks.task import predict
 from tests.integration.studies import UNTIMED, write
 from tests.runner.stages.test_train import Listening
@@ -234,6 +239,54 @@ def test_what_cannot_be_begun_with_is_refused_before_it_is_recorded(
     assert "not finite: head.bias (10 of 10 values)" in refusal()
     path.unlink()
     assert "where nothing is now" in refusal()
+
+
+class Stacked(nn.Module):
+    """Residual perceptrons on an image of digits."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        hidden, depth = int(architecture["hidden"]), int(architecture["depth"])
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.Linear(64, hidden), nn.ReLU(), nn.Linear(hidden, 64)) for _ in range(depth)
+        )
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, image_BCHW: torch.Tensor) -> torch.Tensor:
+        x = image_BCHW.flatten(1)
+        for layer in self.layers:
+            x = x + layer(x)
+        logits: torch.Tensor = self.head(x)
+        return logits
+
+
+SPACE = SearchSpace({"depth": Ordinal(1, 2), "hidden": Ordinal(8, 16)})
+EXAMPLE = Example(kind="image", shape=(1, 8, 8), classes=10)
+HIDDEN = Coupling("hidden", (Axis("0.weight"), Axis("0.bias"), Axis("2.weight", 1)), at="layers.*")
+OWN = own_model(space=SPACE, build=Stacked, example=EXAMPLE, couplings=(HIDDEN,), residual_layers=("layers",))
+PLAIN = own_model(space=SPACE, build=Stacked, example=EXAMPLE)
+
+
+def test_a_family_of_one_s_own_says_what_can_be_ordered(home: Home, repository: Repository, tmp_path: Path) -> None:
+    own = Stacked(SPACE.largest())
+    with torch.no_grad():
+        own.get_parameter("layers.1.0.weight").mul_(3)
+    save_file(own.state_dict(), tmp_path / "own.safetensors")
+    add_data(home, NAME, tmp_path / "own.safetensors")
+    for name in ("OWN", "PLAIN"):
+        target = f"tests.integration.test_pretrained:{name}"
+        add_extension(home, AllowedExtension(name=name.lower(), kind="family", target=target))
+    spec = {**study(steps=0, order="magnitude", order_layers=True), "space": {"name": "own"}}
+    work = pipeline.open_work(
+        pipeline.submit(parse_study(spec, "test"), repository, home, Listening()), repository, home, Listening()
+    )
+    train.run(work)
+    (told,) = [event.payload for event in repository.events(work.study.id) if event.kind == PRETRAINED_EVENT]
+    assert (told["ordered"], told["layers"]) == (["hidden at layers.0", "hidden at layers.1"], {"layers": [1, 0]})
+    assert torch.allclose(logits(work), predict(own, work.plan.task.validation), rtol=1e-4, atol=1e-5)
+    without = {**study(steps=0, order="magnitude"), "name": "plain", "space": {"name": "plain"}}
+    with pytest.raises(SpecError, match="'plain' does not say what can be ordered"):
+        pipeline.submit(parse_study(without, "test"), repository, home, Listening())
 
 
 def test_layers_of_a_family_that_are_not_of_one_kind_are_not_ranked(
