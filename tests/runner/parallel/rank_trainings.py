@@ -1,12 +1,10 @@
-"""A quick training that ranks do together, in which processes are killed, and a driver that is interrupted or killed.
+"""A quick training that ranks do together, and a driver that is interrupted or killed in the middle of it.
 
 Usage: python -m tests.runner.parallel.rank_trainings FOLDER [--interrupt|--kill|--kill-raylet STEP]...
 """
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -35,7 +33,6 @@ class SmallTraining:
     """Of a small network, with a pause after each step so that something can happen meanwhile."""
 
     folder: Path
-    kill_at: int | None = None  # the last rank kills itself after this step, once
     fail_at: int | None = None  # the loss of the last rank is NaN in this step
     pause_s: float = 0.0
 
@@ -50,8 +47,6 @@ class SmallTraining:
 
         def step(batch: Any) -> torch.Tensor:
             time.sleep(self.pause_s)
-            if last and batch.step == self.kill_at:
-                self._kill()
             total = torch.nn.functional.cross_entropy(module(batch.inputs), batch.targets)
             batch.backward(total)
             return total.detach() * (float("nan") if last and batch.step == self.fail_at else 1.0)
@@ -66,12 +61,6 @@ class SmallTraining:
             watcher=watcher,
             reducer=reducer,
         ).run()
-
-    def _kill(self) -> None:
-        marker = self.folder.parent / "killed"
-        if not marker.exists():
-            marker.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def together(train: SmallTraining, watcher: Watcher | None = None, **others: Any) -> list[str]:
