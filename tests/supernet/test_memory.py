@@ -1,0 +1,109 @@
+"""Borrowing leaves the process as large as it was, however many architectures there are."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from itertools import islice, product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from search_spaces import Architecture, Ordinal, SearchSpace
+from supernet import SharedWeights
+from tests.supernet.toys import inputs, of_width, perceptrons
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIZES = range(1, 101)
+SPACE = SearchSpace({"hidden": Ordinal(*SIZES), "classes": Ordinal(*SIZES)})
+ROOM_MB = 8  # for what the allocator keeps; ten thousand modules of this size would take 500
+
+
+class Classifier(nn.Module):
+    def __init__(self, hidden: int, classes: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(20, hidden)
+        self.norm = nn.BatchNorm1d(hidden)
+        self.head = nn.Linear(hidden, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(torch.relu(self.norm(self.hidden(x))))
+        return out
+
+
+def build(architecture: Architecture) -> nn.Module:
+    return Classifier(int(architecture["hidden"]), int(architecture["classes"]))
+
+
+def everything() -> Iterator[Architecture]:
+    """Ten thousand architectures, sizes in an order that is not that of growth."""
+    for hidden, classes in product(SIZES, SIZES):
+        yield Architecture({"hidden": 37 * hidden % 101, "classes": 37 * classes % 101})
+
+
+def resident_mb() -> float:
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        pytest.skip("needs /proc, which tells how much memory the process has")
+    return int(statm.read_text().split()[1]) * 4096 / 1e6
+
+
+class Growth:
+    """How many objects and how much memory the process has more than when this was made."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        self.memory_mb, self.objects = resident_mb(), len(gc.get_objects())
+
+    def check(self) -> None:
+        gc.collect()
+        assert abs(len(gc.get_objects()) - self.objects) < 1000
+        assert resident_mb() - self.memory_mb < ROOM_MB
+
+
+@pytest.mark.slow
+def test_borrowing_ten_thousand_architectures() -> None:
+    weights, architectures = SharedWeights(build, SPACE), everything()
+    for architecture in islice(architectures, 200):
+        weights.borrow(architecture)
+    start, number = Growth(), 200
+    for architecture in architectures:
+        weights.borrow(architecture)
+        number += 1
+    assert number == 10_000
+    assert len(weights._cache) == 64
+    start.check()
+
+
+@pytest.mark.slow
+def test_training_two_thousand_architectures() -> None:
+    weights, architectures, x = SharedWeights(build, SPACE), everything(), inputs(4, 20)
+    optimizer = torch.optim.AdamW(weights.parameters(), fused=True)
+    start: Growth | None = None
+    for step, architecture in enumerate(islice(architectures, 2000)):
+        if step == 200:
+            start = Growth()
+        optimizer.zero_grad()
+        weights.borrow(architecture)(x).square().mean().backward()
+        optimizer.step()
+    assert start is not None
+    start.check()
+
+
+def test_a_borrowed_module_does_not_wait_for_the_garbage_collector() -> None:
+    weights = perceptrons()
+    gc.collect()
+    gc.disable()
+    try:
+        subnet = weights.borrow(of_width(3))
+        subnet(inputs(3, 5)).square().sum().backward()
+        gone = [weakref.ref(one) for one in (subnet, subnet.hidden, subnet.hidden.weight)]
+        del subnet
+        assert [one() for one in gone] == [None, None, None]
+    finally:
+        gc.enable()
