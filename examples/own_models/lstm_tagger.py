@@ -11,7 +11,6 @@ import io
 import keyword
 import sysconfig
 import tokenize
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,16 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces import Ordinal, SearchSpace, layered
-from supernet import Packed
+from supernet import Packed, PackedAxes
 from supernet.errors import DataError
 from supernet.models.extension import own_model
-from supernet.slicing import Region
 from supernet.tasks.example import Example
 from supernet.tasks.task import Split, Task
 
 if TYPE_CHECKING:
     from search_spaces import Architecture
-    from supernet.slicing import Shape
 
 # The task: what is learnt
 
@@ -99,27 +96,13 @@ SPACE = SearchSpace(
 
 # Where a smaller tensor lies in a larger one, where that is not the leading slice
 
-
-@dataclass(frozen=True)
-class GatesOfTwoDirections:
-    """Four gates along the rows; along the columns what the layer below gives, forward and backward side by side."""
-
-    def regions(self, shared: Shape, subnet: Shape) -> tuple[Region, ...]:
-        """One region for each gate and direction."""
-        rows, columns = Packed(4).regions(shared, subnet), Packed(2, axis=1).regions(shared, subnet)
-        return tuple(
-            Region((row.shared[0], column.shared[1]), (row.subnet[0], column.subnet[1]))
-            for row in rows
-            for column in columns
-        )
-
-
+GATES, DIRECTIONS = Packed(4), Packed(2, axis=1)
 LAYOUTS = {
-    "layers.0.weight_ih_*": Packed(4),  # the first pattern that matches counts
-    "layers.*.weight_ih_*": GatesOfTwoDirections(),
-    "layers.*.weight_hh_*": Packed(4),
-    "layers.*.bias_*": Packed(4),
-    "head.weight": Packed(2, axis=1),
+    "layers.0.weight_ih_*": GATES,  # the first pattern that matches counts
+    "layers.*.weight_ih_*": PackedAxes((GATES, DIRECTIONS)),
+    "layers.*.weight_hh_*": GATES,
+    "layers.*.bias_*": GATES,
+    "head.weight": DIRECTIONS,
 }
 
 # The model: what an architecture of that space is
