@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from runner.dashboard.axis import make_axis
 from runner.dashboard.legend import Entry, draw_legend, size_words
-from runner.dashboard.paper import LETTER, NARROW, WIDE, Paper, line, symbol, text, trace
+from runner.dashboard.paper import NARROW, WIDE, Paper, line, symbol, text, trace
 from runner.dashboard.plot import Plot, add_sheet, document, draw_axes, draw_heading, radius_of
 from runner.dashboard.words import direction, label, number, plural
 from runner.fidelity.report import INHERITED
@@ -74,7 +74,6 @@ def _draw(sheet: ET.Element, paper: Paper, title: str, report: FidelityReport) -
     for mark in ringed:
         radius = radius_of(paper, mark.cost, min(costs), max(costs)) + _RING_GAP
         symbol(sheet, "shared", "ring", plot.across(mark.shared), plot.up(mark.alone), radius)
-    _name_ringed(sheet, plot, ringed, brief=paper is NARROW)
 
 
 def _subtitle(report: FidelityReport, *, brief: bool) -> str:
@@ -94,6 +93,8 @@ def _entries(marks: list[_Mark], report: FidelityReport, *, brief: bool) -> list
     if any(len(mark.seeds) > 1 for mark in marks):
         found.append(Entry("bar", "", "seeds" if brief else "from seed to seed, the mark at their mean"))
     found.append(Entry("equal", "", "equal" if brief else "the same score"))
+    if report.chosen():
+        found.append(Entry("ring", "shared", "best shared" if brief else "best by shared weights"))
     return found
 
 
@@ -114,15 +115,3 @@ def _draw_equal(sheet: ET.Element, plot: Plot) -> None:
     if low < high:
         steps = [low + (high - low) * step / _STEPS for step in range(_STEPS + 1)]
         trace(sheet, "equal", [(plot.across(value), plot.up(value)) for value in steps])
-
-
-def _name_ringed(sheet: ET.Element, plot: Plot, ringed: list[_Mark], *, brief: bool) -> None:
-    """What the ring means, beside the first ringed mark, on the side with more room."""
-    if not ringed:
-        return
-    size = plot.paper.type_size
-    words = "best by shared weights" if not brief else "best"
-    x, y = plot.across(ringed[0].shared), plot.up(ringed[0].alone)
-    width, gap = len(words) * LETTER * size, plot.paper.radii[1] + 2 * _RING_GAP
-    left = x + gap if x + gap + width <= plot.right else x - gap - width
-    text(sheet, words, max(left, plot.paper.left + 2), y + 0.35 * size, size, kind="knee halo")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from runner.dashboard.words import decimals_for, label, number, plural
-from runner.fidelity.report import COST, EXPORTED, INHERITED, RETRAINED
+from runner.dashboard.words import decimals_for, number, plural
+from runner.fidelity.report import COST, EXPORTED, INHERITED, KINDS, RETRAINED
 
 if TYPE_CHECKING:
     from predictors.bootstrap import Estimate
@@ -17,14 +17,13 @@ KIND = {
     INHERITED: "shared weights",
     RETRAINED: "retrained from shared weights",
     EXPORTED: "the exported file",
-    COST: "more is better",  # the cost alone, as a ranking
 }
 _NEARLY_ALL_TIED = 0.05  # of the pairs; from here on ties are worth a word
 
 
 def name_of(kind: str, report: FidelityReport) -> str:
     """What a ranking goes by."""
-    return f"{report.cost}, {KIND[COST]}" if kind == COST else KIND[kind]
+    return f"{report.cost} alone" if kind == COST else KIND[kind]
 
 
 def interval(estimate: Estimate, decimals: int = 2) -> str:
@@ -54,7 +53,7 @@ def sentences(report: FidelityReport) -> tuple[str, ...]:
     return tuple(words for words in said if words)
 
 
-COLUMNS = ("ranking by", "architectures", "tau-b", "Spearman's rho", "share of the ceiling", "regret")
+COLUMNS = ("ranking by", "architectures", "Kendall's tau-b", "Spearman's rho", "of the ceiling", "regret")
 
 
 def table_rows(report: FidelityReport) -> tuple[tuple[str, ...], ...]:
@@ -70,7 +69,8 @@ def table_rows(report: FidelityReport) -> tuple[tuple[str, ...], ...]:
             "" if one.share is None else interval(one.share),
             number(one.regret, decimals),
         )
-        for kind, one in report.comparisons.items()
+        for kind in KINDS
+        if (one := report.comparisons.get(kind)) is not None
     ]
     if report.ceiling is not None:
         ceiling = report.ceiling
@@ -82,7 +82,7 @@ def table_rows(report: FidelityReport) -> tuple[tuple[str, ...], ...]:
 def _progress(report: FidelityReport) -> str:
     seeds = ", ".join(map(str, report.seeds))
     words = (
-        f"{report.trained} of {plural(len(report.architectures), 'architecture')}, spread over {label(report.cost)}, "
+        f"{report.trained} of {plural(len(report.architectures), 'architecture')}, spread over their {report.cost}, "
         f"trained alone from fresh weights for {plural(report.steps, 'step')} (seed{'s' * (len(report.seeds) > 1)} "
         f"{seeds})."
     )
@@ -100,7 +100,7 @@ def _ranking(report: FidelityReport, inherited: Comparison) -> str:
     )
     by_cost = report.comparisons.get(COST)
     if by_cost is not None and math.isfinite(by_cost.kendall.value):
-        words += f" Ranking by {report.cost} alone, the dearest first, reaches tau-b {by_cost.kendall.value:.2f}."
+        words += f" Ranking by {report.cost} alone, the most first, reaches tau-b {by_cost.kendall.value:.2f}."
     return words
 
 
@@ -136,8 +136,8 @@ def _near_knee(report: FidelityReport) -> str:
     assert near is not None
     decimals = decimals_for([near.dearest])
     words = (
-        f"Among the {near.count} that cost about as much as the knee ({report.cost} {number(near.cheapest, decimals)} "
-        f"to {number(near.dearest, decimals)}), tau-b is {interval(near.inherited.kendall)}"
+        f"Among the {near.count} with about as many {report.cost} as the knee ({number(near.cheapest, decimals)} to "
+        f"{number(near.dearest, decimals)}), tau-b is {interval(near.inherited.kendall)}"
     )
     if near.ceiling is not None:
         words += f", between two seeds {interval(near.ceiling.kendall)}"

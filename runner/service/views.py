@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from runner.dashboard.scene import describe
 from runner.dashboard.words import PROVENANCE, age, decimals_for, direction, label, number, span
 from runner.fidelity.report import EVENT, FidelityReport, newest_report
-from runner.fidelity.words import sentences, table_rows
+from runner.fidelity.words import COLUMNS, sentences, table_rows
 from runner.front import EXPORTED, INHERITED, RETRAINED, compute_front
 from runner.service.commands import Command, commands_for
 from runner.store import StoreError, StudyNotFound
@@ -110,7 +110,8 @@ class Trust:
     picture: str  # address
     description: str
     sentences: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]  # what a ranking goes by, architectures, tau-b, rho, share of the ceiling, regret
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]  # one a ranking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +207,7 @@ def _trust(study: StudyRecord, events: Sequence[EventRecord]) -> Trust | None:
         picture=f"/studies/{study.id}/fidelity.svg?at={told}",
         description=" ".join(sentences(report)),
         sentences=sentences(report),
+        columns=COLUMNS,
         rows=table_rows(report),
     )
 

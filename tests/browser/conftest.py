@@ -16,7 +16,14 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_
 
 from runner.service.app import create_app
 from runner.store import Repository, open_repository
-from tests.runner.service.studies import create_study, finish_study, record_failure, record_search, start_study
+from tests.runner.service.studies import (
+    create_study,
+    finish_study,
+    record_failure,
+    record_fidelity,
+    record_search,
+    start_study,
+)
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 REPORT = """
@@ -64,7 +71,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A record with a complete study, a running one and a failed one."""
     path = tmp_path_factory.mktemp("browser") / "supernaut.db"
     with open_repository(path) as repository:
-        finish_study(repository, create_study(repository), evaluations=60)
+        digits = create_study(repository)
+        finish_study(repository, digits, evaluations=60)
+        record_fidelity(repository, digits)
         running = create_study(repository, "half-way")
         start_study(repository, running)
         record_search(repository, running, 8)

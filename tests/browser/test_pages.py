@@ -54,7 +54,7 @@ def test_one_goes_from_the_list_to_a_study_to_its_picture_by_keyboard(watched: W
     expect(page.get_by_role("heading", name="digits")).to_be_visible()
     # Leaving while the picture is still on its way would abort its request, which counts as a complaint.
     page.wait_for_load_state("networkidle")
-    page.locator("a.picture").focus()
+    page.locator("a.picture").first.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/front.svg*")
     page.wait_for_load_state("networkidle")
@@ -72,6 +72,18 @@ def test_the_picture_alone_has_its_style_and_the_drawing_for_its_width(watched: 
     paper = page.evaluate("getComputedStyle(document.querySelector('.paper')).fill")
     assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 23, 31)"}[look[0]]
     assert page.locator("title", has_text="inherited").count() > 0
+    assert watched.all_complaints() == []
+
+
+def test_the_picture_of_a_comparison_has_its_style_and_words(watched: Watched, look: tuple[str, int]) -> None:
+    page = watched.page
+    page.goto("/studies/digits")
+    expect(page.get_by_role("heading", name="How far to trust shared weights")).to_be_visible()
+    expect(page.get_by_role("img", name="shared weights rank them like training alone")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    page.goto("/studies/digits/fidelity.svg")
+    ring = page.evaluate("getComputedStyle(document.querySelector('.ring')).stroke")
+    assert ring == {"light": "rgb(168, 58, 0)", "dark": "rgb(255, 160, 102)"}[look[0]]
     assert watched.all_complaints() == []
 
 

@@ -68,6 +68,13 @@ def test_bounds_take_points_off_the_front() -> None:
     assert compute_front(records, GOALS, {"latency_ms": (None, 0.5)}).knee is None
 
 
+def test_what_a_comparison_trained_alone_is_in_no_front() -> None:
+    records = [record(1, value("error", 0.2)), record(1, value("error", 0.1, "retrained"), fidelity="alone")]
+    front = compute_front([*records, record(2, value("error", 0.0), fidelity="sampled")], {"error": "minimize"}, {})
+    assert depths(front) == [1]
+    assert front.points[0].later == {}
+
+
 def test_failed_and_incomplete_evaluations_are_on_no_front() -> None:
     records = [
         record(1, value("error", 0.1)),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from runner.fidelity.report import EVENT
 from runner.store import Failure, NewEvaluation, ValueRecord
 from runner.study import parse_study
 from search_spaces import Architecture
+from tests.runner.fidelity.reports import report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,7 +131,23 @@ def record_models(repository: Repository, study: StudyRecord, architecture: Arch
     repository.record_evaluation(study.id, an_evaluation(architecture, *exported, fidelity="exported"))
 
 
-def record_failure(repository: Repository, study: StudyRecord, message: str, kind: str = "not_finite") -> None:
+def record_fidelity(repository: Repository, study: StudyRecord) -> None:
+    """What a comparison with training alone leaves: rows that are in no front, and a report."""
+    made = report()
+    for one in made.architectures:
+        architecture = Architecture({"depth": 2, "sampled": one.digest})
+        for seed, score in zip(made.seeds, one.alone, strict=True):
+            assert score is not None
+            value = ValueRecord(metric="error", value=score, provenance="retrained")
+            repository.record_evaluation(
+                study.id, replace(an_evaluation(architecture, value, fidelity="alone"), seed=seed)
+            )
+    repository.add_event(study.id, EVENT, made.to_json())
+
+
+def record_failure(
+    repository: Repository, study: StudyRecord, message: str, kind: str = "not_finite", fidelity: str = "inherited"
+) -> None:
     """An evaluation without a result."""
     architecture = Architecture({"depth": 2, "message": message})
     repository.record_evaluation(
@@ -136,7 +155,7 @@ def record_failure(repository: Repository, study: StudyRecord, message: str, kin
         NewEvaluation(
             digest=architecture.digest,
             architecture_json=architecture.to_json(),
-            fidelity="inherited",
+            fidelity=fidelity,
             seed=0,
             origin="search",
             failure=Failure(kind=kind, message=message),

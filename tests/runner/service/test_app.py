@@ -6,10 +6,18 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from runner.fidelity.words import sentences, table_rows
 from runner.front import read_front
 from runner.store import Repository
+from tests.runner.fidelity.reports import report
 from tests.runner.service.pages import Page
-from tests.runner.service.studies import create_study, record_failure, record_search, start_study
+from tests.runner.service.studies import (
+    create_study,
+    record_failure,
+    record_fidelity,
+    record_search,
+    start_study,
+)
 
 
 def test_without_a_record_the_first_page_says_what_to_type(client: TestClient, database: Path) -> None:
@@ -207,3 +215,39 @@ def test_what_the_record_holds_is_shown_as_text(client: TestClient, digits: Repo
     assert "<img src=x onerror=alert(1)>" in Page(client.get("/studies/hostile").text).words
     picture = ET.fromstring(client.get("/studies/hostile/front.svg").text)
     assert not [each for each in picture.iter() if each.tag.endswith(("img", "script"))]
+
+
+def test_a_page_shows_how_far_shared_weights_are_to_be_trusted(client: TestClient, digits: Repository) -> None:
+    study = digits.study("digits")
+    before = client.get("/studies/digits").text
+    assert "How far to trust" not in before
+    record_fidelity(digits, study)
+    text = client.get("/studies/digits").text
+    page = Page(text)
+    made = report()
+    for sentence in sentences(made):
+        assert sentence in page.words
+    for cells in table_rows(made):
+        assert " ".join(cell for cell in cells if cell) in page.words
+    (picture, _) = [link for link in page.links if link.startswith(f"/studies/{study.id}/fidelity.svg")]
+    answer = client.get(picture)
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert ET.fromstring(answer.text).findtext("{http://www.w3.org/2000/svg}title") is not None
+
+
+def test_the_rows_of_a_comparison_change_no_front_and_no_count(client: TestClient, digits: Repository) -> None:
+    study = digits.study("digits")
+    front, listed = read_front(study, digits), Page(client.get("/").text).words
+    record_fidelity(digits, study)
+    record_failure(digits, study, "loss is nan", fidelity="alone")
+    assert read_front(study, digits) == front
+    assert Page(client.get("/").text).words == listed
+    assert "Failures" not in Page(client.get("/studies/digits").text).words
+
+
+def test_there_is_no_picture_of_what_was_not_compared(client: TestClient, digits: Repository) -> None:
+    del digits
+    answer = client.get("/studies/digits/fidelity.svg")
+    assert answer.status_code == 404
+    assert "supernaut fidelity digits" in Page(answer.text).words
