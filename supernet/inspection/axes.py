@@ -29,15 +29,40 @@ Reading = tuple["Hashable", ...]  # the path of the submodule first
 NOTHING = -1  # the number of an element that no tensor of interest holds: padding, constants
 
 
+@dataclass(frozen=True, eq=False)
+class Role:
+    """Of each element of an axis, a row of whole numbers: a place, or where it came from.  -1 where it is not read."""
+
+    rows: NDArray[np.int64]
+    columns: tuple[tuple[Axis, ...], ...]  # the axes that each column is about
+
+    @property
+    def meaningless(self) -> tuple[int, ...]:
+        """The columns about an axis along which an operand repeats itself.
+
+        The first of two query heads that read one K head is not the first of three: such places mean nothing alone.
+        """
+        return tuple(n for n, axes in enumerate(self.columns) if any(axis.root.repeated for axis in axes))
+
+    @property
+    def told(self) -> NDArray[np.int64]:
+        """The rows without what is `meaningless`."""
+        rows = self.rows.copy()
+        for number in self.meaningless:
+            rows[:, number][rows[:, number] != NOTHING] = 0
+        return rows
+
+
 class Axis:
     """One axis of one or more tensors, all of the same length.  Those that turn out to be the same are `merge`d."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self._parent: Axis | None = None
-        self._roles: dict[Reading, NDArray[np.int64]] = {}
+        self._roles: dict[Reading, Role] = {}
         self._unfollowed: set[str] = set()
         self._kernel = False
+        self.repeated = False  # whether an operand repeats its elements along it; of the `root`
 
     @property
     def root(self) -> Axis:
@@ -50,8 +75,8 @@ class Axis:
         return here
 
     @property
-    def roles(self) -> dict[Reading, NDArray[np.int64]]:
-        """For each reading, a row of whole numbers for each element; equal rows mean the same."""
+    def roles(self) -> dict[Reading, Role]:
+        """For each reading, what the elements are in it."""
         return self.root._roles
 
     @property
@@ -78,6 +103,7 @@ class Axis:
         first._roles.update(second._roles)
         first._unfollowed |= second._unfollowed
         first._kernel = first._kernel or second._kernel
+        first.repeated = first.repeated or second.repeated
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +190,9 @@ def _arriving(numbering: Numbering, line: NDArray[np.int64], place: Axis, readin
         rows[mine, 1:] = 0  # also where it does not vary: one head alone is the first
         for axis in _varying(coordinates):
             rows[mine, 1 + axis] = coordinates[:, axis]
-    place.roles[(*reading, len(sources))] = rows
+    width = rows.shape[1] - 1
+    columns = [tuple(source.axes[axis] for source in sources if axis < len(source.axes)) for axis in range(width)]
+    place.roles[(*reading, len(sources))] = Role(rows, ((), *columns))
 
 
 def _leaving(
@@ -186,6 +214,10 @@ def _leaving(
     once = positions[first]
     meaningless = {d for d, place in enumerate(places) if place is None}
     repeated = _varying(positions - once[np.searchsorted(present, indices)])  # the same element at several places
+    for dimension in repeated:
+        place = places[dimension]
+        if place is not None:
+            place.root.repeated = True
     found = [d for d in _varying(once) if d not in repeated and d not in meaningless]
     whole = len(present) == size
     if not found and (whole or repeated):
@@ -203,7 +235,7 @@ def _leaving(
     rows[present] = 0
     for dimension in found:  # by rank: an axis may be joined with others whose length is no matter
         rows[present, dimension] = np.unique(once[:, dimension], return_inverse=True)[1]
-    source.axes[axis].roles[reading] = rows
+    source.axes[axis].roles[reading] = Role(rows, tuple(() if place is None else (place,) for place in places))
 
 
 def _varying(coordinates: NDArray[np.int64]) -> list[int]:

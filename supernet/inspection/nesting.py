@@ -119,14 +119,14 @@ def _named(trace: Trace, name: str, axis: int) -> dict[tuple[Hashable, ...], NDA
     """The roles of an axis; in the paths of modules that hold the parameter, * stands for its own layer."""
     own = name.split(".")
     found: dict[tuple[Hashable, ...], NDArray[np.int64]] = {}
-    for reading, rows in trace.axes[name][axis].roles.items():
+    for reading, role in trace.axes[name][axis].roles.items():
         parts = str(reading[0]).split(".")
         for position, (part, mine) in enumerate(zip(parts, own, strict=False)):
             if part != mine:
                 break
             if part.isdigit():
                 parts[position] = "*"
-        found[".".join(parts), *reading[1:], rows.shape[1]] = rows
+        found[".".join(parts), *reading[1:], role.rows.shape[1], role.meaningless] = role.told
     return found
 
 

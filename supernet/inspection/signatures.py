@@ -39,7 +39,8 @@ MOVES = frozenset(
 class Signature:
     """The labels of each operand that counts and of each result.
 
-    `sizes` are those of labels that no operand shows by itself; `kernels` are the labels of a convolution's kernel.
+    `sizes` are those of labels that no operand shows by itself; `kernels` are the labels of a convolution's kernel,
+    `repeated` those along which the operation repeats another operand.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Signature:
     results: tuple[tuple[Tensor, Labels], ...]
     sizes: dict[str, int]
     kernels: frozenset[str] = frozenset()
+    repeated: frozenset[str] = frozenset()
 
 
 def signature(name: str, args: Sequence[Any], kwargs: dict[str, Any], output: object) -> Signature | None:
@@ -199,7 +201,19 @@ def _attention(name: str, args: list[Any], kwargs: dict[str, Any], results: list
         ((query, (*outer, "t", "d")), (key, (*keyed, "s", "d")), (value, (*keyed, "s", "e"))),
         ((results[0], (*outer, "t", "e")),),
         {},
+        repeated=frozenset(label for label, own in zip(outer, keyed, strict=True) if label != own),
     )
+
+
+def _recurrent(name: str, args: list[Any], kwargs: dict[str, Any], results: list[Tensor]) -> Signature:
+    """One direction of one layer of an LSTM: rows of gates, one block of hidden features for each gate."""
+    del name, kwargs
+    inputs, from_input, from_hidden, *biases = args[:5]
+    rows = ("g", "h")
+    operands: list[tuple[Tensor, Labels]] = [(inputs, ("t", "n", "c")), (from_input, (rows, "c"))]
+    operands += [(from_hidden, (rows, "h")), *((bias, (rows,)) for bias in biases)]
+    gates = from_hidden.shape[0] // from_hidden.shape[1]
+    return Signature("recurrent", tuple(operands), ((results[0], ("t", "n", "h")),), {"g": gates})
 
 
 _DIMENSIONS = {"linalg_vector_norm": 2, "norm": 2}  # where the argument `dim` stands, if not second
@@ -214,6 +228,7 @@ _TABLE: dict[str, Callable[..., Signature | None]] = {
     "linear": _linear,
     "convolution": _convolution,
     "embedding": _embedding,
+    "mkldnn_rnn_layer": _recurrent,
     **dict.fromkeys(
         (
             "native_batch_norm",

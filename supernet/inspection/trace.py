@@ -219,6 +219,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
             self._keep(result, _Numbered(made, numbers))
         for label in found.kernels:
             axes[label].kernel = True
+        for label in found.repeated:
+            axes[label].root.repeated = True
 
     def _read(
         self, given: _Numbered, shape: Sequence[int], places: Sequence[Axis | None], reading: tuple[object, ...]

@@ -6,7 +6,7 @@ import random
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,10 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces import Architecture, Categorical, Ordinal, SearchSpace
-from supernet.inspection.finding import Finding
 from supernet.inspection.inspect import inspect_family, merged
 from supernet.slicing import Layout, Layouts, Packed
 from supernet.tasks.example import Example
+
+if TYPE_CHECKING:
+    from supernet.inspection.finding import Finding
 
 SPACE = SearchSpace({"width": Ordinal(4, 6, 8), "act": Categorical("relu", "tanh"), "depth": Ordinal(1, 2)})
 WIDE = SearchSpace({**SPACE.choices, "width": Ordinal(*range(4, 24))})  # too large to look at all of it
