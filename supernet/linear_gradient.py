@@ -103,6 +103,5 @@ def _weight_gradient(node: Node, left: Tensor, input: Tensor) -> Tensor | None:
 
 
 def _is_watched(leaf: BorrowedParameter) -> bool:
-    """Whether somebody beside ourselves wants to see or change its gradient, or has left one there."""
-    after = leaf._post_accumulate_grad_hooks
-    return bool(leaf._backward_hooks) or len(after) > 1 or leaf.grad is not None
+    """Whether a hook wants to see or change its gradient, or somebody has left one there."""
+    return bool(leaf._backward_hooks) or leaf.grad is not None
