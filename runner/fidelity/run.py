@@ -101,11 +101,11 @@ class _Fidelity:
                 "does not say how long an architecture alone is trained; give --steps."
             )
         self._precision = precision_of(work)
-        restore_weights(work)
         work.reporter.note("computing what the architectures of the space cost")
         self._sample: Sample = draw_sample(work.plan, settings.architectures)
         if len(self._sample.costs) < settings.architectures:
             work.reporter.note(f"the space holds {len(self._sample.costs)} architectures; all of them are compared")
+        restore_weights(work)
         self._ledger = Ledger(work)
         self._phases = self._plan()
         self._workers = _workers(work, settings.workers)

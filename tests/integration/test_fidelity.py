@@ -21,7 +21,7 @@ from runner.scoring import train_config
 from runner.settings import Home
 from runner.stages.train import FOLDER
 from runner.store import open_repository
-from runner.study import recorded_spec
+from runner.study import SpaceSpec, recorded_spec
 from runner.validation import resolve
 from search_spaces import Architecture
 from supernet.skeleton import build_real
@@ -159,8 +159,9 @@ def test_workers_train_what_this_process_trains(call: Call, home: Path, trained:
 
 
 def test_retrained_and_exported_are_compared_too(call: Call, home: Path, tmp_path: Path) -> None:
+    few = ("fidelity", "untimed", "--architectures", "3")
     picture = tmp_path / "fidelity.svg"
-    code, out, err = call(*ASKED[:4], "--steps", "4", "--exported", "--picture", picture)
+    code, out, err = call(*few, "--steps", "4", "--exported", "--picture", picture)
     assert code == 0, err
     for words in ("retrained from shared weights", "the exported file", "parameters alone", "another training alone"):
         assert words in out
@@ -172,7 +173,7 @@ def test_retrained_and_exported_are_compared_too(call: Call, home: Path, tmp_pat
             retrained = {value.metric: value.value for value in found[digest, "sampled-retrained"]}
             assert exported["loss"] == pytest.approx(retrained["loss"], rel=0.05)  # rounded weights and activations
             assert {value.provenance for value in values} == {"exported"}
-    csv = call(*ASKED[:4], "--steps", "4", "--exported", "--output", "csv")[1]
+    csv = call(*few, "--steps", "4", "--exported", "--output", "csv")[1]
     assert csv.splitlines()[0].endswith("error_retrained,error_exported,error_alone_1,error_alone_2")
     # The stages of the study know nothing of it: what is retrained for a point is retrained by its own trials.
     assert sum(row.fidelity == "retrained" for row in rows(home, "untimed")) == 1
@@ -215,19 +216,38 @@ def test_a_study_must_be_trained_and_nobody_else_may_run_it(call: Call, home: Pa
     assert "the trained weights" in err
 
 
-def test_data_that_changed_is_refused(call: Call, home: Path) -> None:
+def also_trained(home: Path, **changes: Any) -> str:
+    """The name of another study whose training is complete, with these changes to its specification."""
     with open_repository(Home(home).database) as repository:
-        study = repository.study("untimed")
-        # As if the study had begun with other data: the first such event counts.
-        spec = recorded_spec(study.spec, "untimed")
-        other = repository.create_study(
+        spec = recorded_spec(repository.study("untimed").spec, "untimed").model_copy(update=changes)
+        study = repository.create_study(
             name="other", spec=spec.model_dump_json(), spec_digest="1", seed=0, device_id=None, stages=["train"]
         )
-        repository.transition_study(other.id, "created", "running")
-        repository.transition_stage(other.id, "train", "pending", "running")
-        repository.transition_stage(other.id, "train", "running", "complete")
+        repository.transition_study(study.id, "created", "running")
+        repository.transition_stage(study.id, "train", "pending", "running")
+        repository.transition_stage(study.id, "train", "running", "complete")
+    return "other"
+
+
+def test_data_that_changed_is_refused(call: Call, home: Path) -> None:
+    other = also_trained(home)
+    with open_repository(Home(home).database) as repository:  # as if it had begun with other data
         data = {"sha256": "0" * 64, "samples": {"train": 1, "validation": 1, "test": 1}, "classes": 10}
-        repository.add_event(other.id, "task.checksum", data)
-    code, _, err = call("fidelity", "other")
+        repository.add_event(repository.study(other).id, "task.checksum", data)
+    code, _, err = call("fidelity", other)
     assert code == 4
     assert "is not what it was when the study began" in err
+
+
+def test_an_extension_that_is_gone_is_named(call: Call, home: Path) -> None:
+    code, _, err = call("fidelity", also_trained(home, space=SpaceSpec(name="my_family")))
+    assert code == 2
+    assert "my_family" in err
+    assert "supernaut extension allow" in err
+
+
+def test_two_architectures_have_no_ranking(call: Call, home: Path) -> None:
+    fixed = {"depth": [1, 2], "width": 16, "patch": 4, "mixer": "identity", "mlp_ratio": 1, "bits": 32, "heads": 1}
+    code, _, err = call("fidelity", also_trained(home, space=SpaceSpec(name="vision_transformer", choices=fixed)))
+    assert code == 2
+    assert "holds 2 architectures, and a ranking needs at least 3" in err
