@@ -1,4 +1,4 @@
-"""Linear maps of a borrowed module whose weight gradient is computed where it belongs: in the shared gradient.
+"""Linear maps of a borrowed module whose gradients are computed where they belong: in the shared gradients.
 
 Left to itself, autograd allocates the gradient of a weight, turns it round (for a slice of columns it comes out
 transposed), and hands it over to be added: for small batches that costs more than the product itself.  Everything
@@ -21,6 +21,8 @@ from supernet.borrowing import BorrowedParameter
 if TYPE_CHECKING:
     from torch.autograd.graph import Node
 
+    from supernet.shared_gradients import Compute
+
 # From this many rows and columns on.  A smaller matrix has nothing to gain; and where one side of a product is shorter
 # than 12, MKL sums in an order that depends on how the result lies, so that gradients would round otherwise than
 # autograd's own.
@@ -28,7 +30,7 @@ SMALLEST_SIDE = 16
 
 
 def route(module: nn.Module) -> None:
-    """Let the linear maps of a borrowed module add up their weight gradients in place."""
+    """Let the linear maps of a borrowed module add up their gradients in place."""
     for child in module.modules():
         if type(child) is nn.Linear and min(child.weight.shape) >= SMALLEST_SIDE:
             # A weak reference: a module in a cycle would wait for the garbage collector.
@@ -78,27 +80,29 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         input, weight = ctx.saved_tensors
         to_input, to_weight, to_bias = ctx.needs_input_grad
-        gradient = gradient.reshape(-1, gradient.shape[-1])
+        nodes = [node for node, _ in ctx.next_functions]  # of the input, the weight and, if there is one, the bias
+        rows, gradient = input.reshape(-1, input.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
         return (
             gradient.mm(weight).view(input.shape) if to_input else None,
-            _weight_gradient(ctx.next_functions[1][0], gradient.t(), input) if to_weight else None,
-            gradient.sum(0) if to_bias else None,
+            _delivered(nodes[1], partial(torch.mm, gradient.t(), rows), gradient) if to_weight else None,
+            _delivered(nodes[2], partial(torch.sum, gradient, 0), gradient) if to_bias else None,
         )
 
 
-def _weight_gradient(node: Node, left: Tensor, input: Tensor) -> Tensor | None:
+def _delivered(node: Node, compute: Compute, like: Tensor) -> Tensor | None:
     """What autograd is to accumulate in the leaf of `node`: nothing, once it stands in the shared gradient."""
-    right = input.reshape(-1, input.shape[-1])
+    leaf = getattr(node, "variable", None)
+    if type(leaf) is not BorrowedParameter:  # a bias that somebody computes
+        return compute()
     try:
         wanted = torch._C._will_engine_execute_node(node)
     except RuntimeError:  # `torch.autograd.grad` asks for it
-        return left.mm(right)
+        return compute()
     if not wanted:
         return None
-    leaf: BorrowedParameter = node.variable  # type: ignore[attr-defined]
-    if torch.is_grad_enabled() or _is_watched(leaf) or leaf.place is None or not leaf.place.takes(left):
-        return left.mm(right)
-    leaf.place.add_product(left, right)
+    if torch.is_grad_enabled() or _is_watched(leaf) or leaf.place is None or not leaf.place.takes(like):
+        return compute()
+    leaf.place.add(compute)
     return None
 
 

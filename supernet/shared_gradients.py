@@ -8,7 +8,7 @@ from step to step.  Which slice is `slicing`'s business; who computes a slice's 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 # Elements from which on it pays to know which part of a buffer must be zeroed.  The buffers of a 768-wide store take
 # 340 MB, and to zero them all would be a third of a small subnet's step.  On a GPU zeroing is cheap and asking is not.
 WORTH_KNOWING = 8192
+
+
+class Compute(Protocol):
+    """Computes a gradient, into `out` if that is given."""
+
+    def __call__(self, *, out: Tensor | None = None) -> Tensor: ...
 
 
 class _Buffer:
@@ -100,27 +106,30 @@ class SharedGradients:
             else:
                 self._add(name, regions, gradient)
 
-    def takes(self, name: str, product: Tensor) -> bool:
-        """Whether a product of matrices like `product` can be computed where the shared gradient is."""
+    def takes(self, name: str, like: Tensor) -> bool:
+        """Whether what is computed from tensors like this one can be computed where the shared gradient is."""
         shared = self._shared[name]
         held = shared if shared.grad is None else shared.grad
-        return all(
-            (t.device, t.dtype, t.layout) == (product.device, product.dtype, product.layout) for t in (shared, held)
+        return (
+            like.dtype == shared.dtype == held.dtype
+            and like.device == shared.device == held.device
+            and held.layout == torch.strided
         )
 
-    def add_product(self, name: str, regions: tuple[Region, ...], left: Tensor, right: Tensor) -> None:
-        """Add `left @ right`, the gradient of a slice of one region, to the shared gradient.  Both are matrices.
+    def add(self, name: str, regions: tuple[Region, ...], compute: Compute) -> None:
+        """Add what `compute` gives, the gradient of a slice of one region, to the shared gradient.
 
-        The first product of a step is computed in its place.  Later ones are computed beside it and then added:
-        to add while multiplying is faster for small batches only, and rounds differently.
+        The first of a step is computed in its place.  Later ones are computed beside it and then added: to add while
+        multiplying is faster for small batches only, and rounds differently.
         """
-        if self._shared[name].grad is not None:
-            self._add(name, regions, left.mm(right))
+        shared = self._shared[name]
+        if shared.grad is not None:
+            self._add(name, regions, compute())
             return
         values = self._begin(name, regions)
-        torch.mm(left, right, out=values[regions[0].shared])
+        compute(out=values[regions[0].shared])
         self._buffers[name].wrote(regions, anew=True)
-        self._shared[name].grad = values
+        shared.grad = values
 
     def _begin(self, name: str, regions: tuple[Region, ...]) -> Tensor:
         """The buffer of a shared tensor; outside of `regions` it is zero, inside it may hold anything."""
@@ -153,13 +162,13 @@ class Place:
         """`SharedGradients.receive`."""
         self.gradients.receive(self.name, self.regions, leaf)
 
-    def takes(self, product: Tensor) -> bool:
+    def takes(self, like: Tensor) -> bool:
         """`SharedGradients.takes`, for a slice of one region."""
-        return slicing.is_view(self.regions) and self.gradients.takes(self.name, product)
+        return slicing.is_view(self.regions) and self.gradients.takes(self.name, like)
 
-    def add_product(self, left: Tensor, right: Tensor) -> None:
-        """`SharedGradients.add_product`."""
-        self.gradients.add_product(self.name, self.regions, left, right)
+    def add(self, compute: Compute) -> None:
+        """`SharedGradients.add`."""
+        self.gradients.add(self.name, self.regions, compute)
 
 
 def _sizes(box: Slices) -> tuple[int, ...]:
