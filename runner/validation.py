@@ -9,16 +9,18 @@ import math
 import random
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from predictors.costs import cost, model_size
 from predictors.design import spread
 from runner.errors import ExtensionError, SpecError, Unreachable
 from runner.recipes import check_training
-from runner.registered.resolving import family_of, task_of
+from runner.registered.own_check import check_own_factory, check_own_patterns
+from runner.registered.resolving import family_of, open_family, task_of
 from runner.registered.values import NOTHING, Registered
 from runner.search.registry import algorithm_names
-from runner.study import COMPUTED, StudySpec
+from runner.study import COMPUTED, SpaceSpec, StudySpec
 from search_spaces import SpaceError
 from search_spaces.compression import FULL_PRECISION
 from supernet.errors import IncompatibleTask, OptionError, UnknownName
@@ -105,6 +107,7 @@ def plan(spec: StudySpec, registered: Registered = NOTHING) -> Plan:
     _check_goals(made)
     _check_algorithm(spec)
     _check_builds(made)
+    _check_own_family(made)
     _check_kernels(made)
     _check_score_bounds(made)
     _check_computed_bounds(made)
@@ -181,6 +184,22 @@ def _check_builds(planned: Plan) -> None:
             build_outline(planned.build, architecture, planned.spec.seed)
         except ValueError as error:
             raise SpecError(f"space.choices: {error}") from error
+
+
+def _check_own_family(planned: Plan) -> None:
+    """What `supernaut check` would say first of a family of one's own."""
+    asked = planned.spec.space
+    entry = planned.registered.extension(asked.name)
+    if entry is None or entry.kind != "family":
+        return
+    ends = [planned.space.smallest(), planned.space.largest()]
+    layouts = Layouts(planned.family.layouts, unused=True)
+    try:
+        check_own_factory(entry, planned.build, ends, planned.task, layouts, planned.spec.seed)
+        whole = (open_family(SpaceSpec(name=asked.name), planned.registered).space for _ in range(1))
+        check_own_patterns(entry, planned.build, chain([planned.space], whole), layouts)
+    except ExtensionError as error:
+        raise SpecError(f"space: {error}") from error
 
 
 def _check_kernels(planned: Plan) -> None:

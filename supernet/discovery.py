@@ -61,15 +61,20 @@ def probe(build: Build, space: SearchSpace, seed: int) -> dict[Architecture, Ske
 
 def _probes(space: SearchSpace, seed: int) -> Iterator[Architecture]:
     """The largest architecture, the largest with each value of each choice, and some random ones."""
+    yield from largest_with_each_value(space)
+    rng = random.Random(seed)
+    for _ in range(RANDOM_PROBES):
+        yield space.sample(rng)
+
+
+def largest_with_each_value(space: SearchSpace) -> Iterator[Architecture]:
+    """The largest architecture, and the largest with each value of each choice; values that cannot be are left out."""
     yield space.largest()
     for name, choice in space.choices.items():
         for value in choice.values:
             largest = _largest(space, _activating(space, name, value))
             if largest is not None:
                 yield largest
-    rng = random.Random(seed)
-    for _ in range(RANDOM_PROBES):
-        yield space.sample(rng)
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import torch
 
 from runner.errors import ExtensionError
 from runner.registered.extensions import foreign_code
+from supernet.discovery import largest_with_each_value
+from supernet.inspection.factory import inspect_factory
+from supernet.inspection.standard_values import StandardValues
+from supernet.skeleton import build_outline
 from supernet.tasks.task import UNLABELLED, Task, predict
 
 if TYPE_CHECKING:
     from runner.registered.values import AllowedExtension
-    from search_spaces import Architecture
+    from search_spaces import Architecture, SearchSpace
     from supernet.skeleton import Build
+    from supernet.slicing import Layouts
     from supernet.tasks.task import Split
+
+LOGITS = 2**22  # that `measure` is tried on
 
 
 def check_own_task(entry: AllowedExtension, task: object) -> Task:
@@ -28,6 +38,7 @@ def check_own_task(entry: AllowedExtension, task: object) -> Task:
             raise ExtensionError(f"{where}: its {name} split {problem}")
     if not task.metrics:
         raise ExtensionError(f"{where} has no metrics; name at least one that its `measure` returns.")
+    _check_measure(where, task)
     return task
 
 
@@ -50,6 +61,65 @@ def check_own_answers(entry: AllowedExtension, build: Build, architecture: Archi
             f"the family {entry.name!r} ({entry.target}) answers two samples of the task {task.name!r} with the shape "
             f"{tuple(answer.shape)}; it must be {wanted}, a number for each class."
         )
+
+
+def check_own_factory(
+    entry: AllowedExtension,
+    build: Build,
+    architectures: Sequence[Architecture],
+    task: Task,
+    layouts: Layouts,
+    seed: int,
+) -> None:
+    """Build a few architectures of an extension several times.  Raises `ExtensionError` with the first problem.
+
+    The quick part of `supernaut check`, which looks at much more.
+    """
+    found = inspect_factory(build, architectures, StandardValues({}, layouts), task.example(2), seed)
+    for finding in found:
+        if finding.severity == "problem":
+            raise ExtensionError(
+                f"the family {entry.name!r} ({entry.target}): {finding.name}: {finding.message} To look at all of it: "
+                f"supernaut check {entry.name}"
+            )
+
+
+def check_own_patterns(entry: AllowedExtension, build: Build, parts: Iterable[SearchSpace], layouts: Layouts) -> None:
+    """Raise `ExtensionError` where a pattern of layouts matches no parameter in any of these spaces.
+
+    The spaces are looked at one after another, as long as a pattern is left: a study's part, then the whole.
+    """
+    names: set[str] = set()
+    for space in parts:
+        for architecture in largest_with_each_value(space):
+            with suppress(ValueError):  # refused, which others report
+                names |= {name for name, _ in build_outline(build, architecture, 0).named_parameters()}
+        unmatched = layouts.unmatched(sorted(names))
+        if not unmatched:
+            return
+    raise ExtensionError(f"the family {entry.name!r} ({entry.target}): {unmatched[0]}")
+
+
+def _check_measure(where: str, task: Task) -> None:
+    """Raise `ExtensionError` unless `measure` gives a finite number for each metric, here of random logits."""
+    targets = task.validation.targets
+    positions = targets[0].numel() if len(targets) else 1
+    targets = targets[: max(2, LOGITS // (positions * task.classes))]
+    logits = torch.randn(*targets.shape, task.classes, generator=torch.Generator().manual_seed(0))
+    measured: object = task.measure(logits, targets)
+    if not isinstance(measured, Mapping):
+        raise ExtensionError(
+            f"{where}: its `measure` returned {type(measured).__name__}; it must be a number by metric."
+        )
+    for name in task.metrics:
+        if name not in measured:
+            given = ", ".join(map(str, measured)) or "nothing"
+            raise ExtensionError(f"{where}: its `measure` returned {given}, and its metrics name {name!r}.")
+        value = measured[name]
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise ExtensionError(
+                f"{where}: its `measure` returned {value!r} for {name!r} of random logits; it must be a finite number."
+            )
 
 
 def _problem(task: Task, split: Split) -> str | None:

@@ -14,6 +14,7 @@ from search_spaces import Architecture, Choice, Family, SearchSpace, WholeNumber
 from supernet.errors import DataError
 from supernet.models.extension import FamilyExtension
 from supernet.models.family import ModelFamily
+from supernet.slicing import Packed
 from supernet.tasks.task import Split, Task
 
 if TYPE_CHECKING:
@@ -106,3 +107,14 @@ def _failing_builder(task: Task) -> Build:
 
 
 FAILING = FamilyExtension(space=FAMILY.space, model=ModelFamily(name="failing", builder=_failing_builder))
+
+
+def _sharing_builder(task: Task) -> Build:
+    head = nn.Linear(8, task.classes)
+    return lambda architecture: nn.Sequential(nn.Linear(task.input_shape[0], 8), head)
+
+
+SHARING = FamilyExtension(space=FAMILY.space, model=ModelFamily(name="sharing", builder=_sharing_builder))
+MISSPELT = FamilyExtension(
+    space=FAMILY.space, model=ModelFamily(name="misspelt", builder=_builder, layouts={"3.weight": Packed(2)})
+)

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from runner.errors import ExtensionError
-from runner.registered.own_check import check_own_answers, check_own_task
+from runner.registered.own_check import check_own_answers, check_own_factory, check_own_patterns, check_own_task
 from runner.registered.values import AllowedExtension
-from search_spaces import Architecture
+from search_spaces import Architecture, Categorical, Ordinal, SearchSpace
+from supernet.slicing import Layouts, Packed
 from supernet.tasks.task import UNLABELLED, Split
 from tests.runner.registered.own_code import plain
 from tests.supernet.models import examples
@@ -87,3 +88,43 @@ def test_an_architecture_that_is_refused_is_nobody_s_fault_here() -> None:
         raise ValueError("too narrow")
 
     check_own_answers(ENTRY, build, NOWHERE, plain())
+
+
+@pytest.mark.parametrize(
+    ("measure", "words"),
+    [
+        (lambda logits, targets: {"error": 0.1}, "returned error, and its metrics name 'accuracy'"),
+        (lambda logits, targets: 0.1, "returned float"),
+        (
+            lambda logits, targets: dict.fromkeys(("error", "accuracy", "loss"), float("nan")),
+            "returned nan for 'error'",
+        ),
+    ],
+)
+def test_what_measures_must_give_a_number_for_each_metric(measure: Any, words: str) -> None:
+    with pytest.raises(ExtensionError, match=f"'mine' .*its `measure` {words}"):
+        check_own_task(ENTRY, replace(plain(), measure=measure))
+
+
+def _shared_by_all() -> Any:
+    module = nn.Linear(4, 3)
+    return lambda architecture: module
+
+
+def test_a_factory_that_would_spoil_training_is_refused() -> None:
+    spaces = SearchSpace({"width": Ordinal(4, 8)})
+    ends = [spaces.smallest(), spaces.largest()]
+    check_own_factory(ENTRY, lambda architecture: nn.Linear(4, 3), ends, plain(), Layouts(), 0)
+    with pytest.raises(ExtensionError, match=r"'mine' .*shared-module: .* supernaut check mine"):
+        check_own_factory(ENTRY, _shared_by_all(), ends, plain(), Layouts(), 0)
+
+
+def test_a_pattern_may_be_about_a_part_of_the_space_that_a_study_leaves_out() -> None:
+    def build(architecture: Architecture) -> nn.Module:
+        return nn.ModuleDict({str(architecture["kind"]): nn.Linear(4, 3)})
+
+    whole = SearchSpace({"kind": Categorical("first", "second")})
+    part = whole.fix({"kind": "first"})
+    check_own_patterns(ENTRY, build, [part, whole], Layouts({"second.weight": Packed(3)}, unused=True))
+    with pytest.raises(ExtensionError, match=r"'mine' .*'third\.weight' matches no parameter"):
+        check_own_patterns(ENTRY, build, [part, whole], Layouts({"third.weight": Packed(3)}, unused=True))

@@ -47,6 +47,8 @@ def registered(numbers: Path, tmp_path: Path) -> Registered:
             *(extension(name, "task", name) for name in tasks),
             extension("net", "family", "FAMILY"),
             extension("failing", "family", "FAILING"),
+            extension("sharing", "family", "SHARING"),
+            extension("misspelt", "family", "MISSPELT"),
         ),
         cache=str(tmp_path / "cache"),
     )
@@ -194,3 +196,15 @@ def test_what_is_registered_travels_as_plain_values(registered: Registered) -> N
     assert again == registered
     assert hash(again) == hash(registered)
     assert len(pickle.dumps(registered)) < 2000
+
+
+@pytest.mark.parametrize(
+    ("family", "words"),
+    [
+        ("sharing", "space: the family 'sharing' .*: shared-module: .* supernaut check sharing"),
+        ("misspelt", r"space: the family 'misspelt' .*: the layout pattern '3\.weight' matches no parameter"),
+    ],
+)
+def test_a_family_that_would_spoil_training_is_refused(registered: Registered, family: str, words: str) -> None:
+    with pytest.raises(SpecError, match=words):
+        plan(spec({"name": "plain"}, {"name": family, "choices": {"width": [4, 8]}}), registered)
