@@ -42,16 +42,18 @@ def ignored_choices(
             continue
         together = [list(choice.values)]  # values that nothing has told apart yet
         tried = 0
+        met: set[Value] = set()  # values that were compared with another
         for context in contexts:
             if tried == CONTEXTS or all(len(group) == 1 for group in together):
                 break
             if name in context:
                 variants = _variants(space, context, name, choice.values)
-                tried += len(variants) > 1
+                if len(variants) < 2:
+                    continue
+                tried += 1
+                met |= variants.keys()
                 together = [part for group in together for part in look.told_apart(group, variants)]
-        if not tried:
-            continue
-        if len(together) == 1:
+        if len(together) == 1 and len(met) == len(choice.values):
             found.append(
                 problem(
                     "ignored-choice",
@@ -68,7 +70,7 @@ def ignored_choices(
                 f"the values {_listed(group)} of {name} gave the same module and outputs in {tried} contexts; with "
                 "other inputs they may not.",
             )
-            for group in together
+            for group in ([value for value in part if value in met] for part in together)
             if len(group) > 1
         ]
     return found

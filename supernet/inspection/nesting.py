@@ -69,8 +69,10 @@ def judge(
     left out.
     """
     alone: dict[tuple[str, Layout | None, int], list[AxisReport]] = {}
+    siblings: dict[tuple[str, Layout | None], list[str]] = {}
     for name, shape in sizes.items():
         layout = layouts.find(name) or own.get(name)
+        siblings.setdefault((pattern_of(name), layout), []).append(name)
         for axis in range(len(shape)):
             seen = _collected(traces, [name], axis, len(shape))
             if len({one.axis.size for one in seen}) > 1:
@@ -78,15 +80,19 @@ def judge(
                 alone.setdefault((pattern_of(name), layout, axis), []).append(report)
     return [
         report
-        for (_, layout, axis), reports in alone.items()
-        for report in _with_siblings(reports, traces, sizes, axis, layout)
+        for (pattern, layout, axis), reports in alone.items()
+        for report in _with_siblings(reports, siblings[pattern, layout], traces, sizes, axis, layout)
     ]
 
 
 def _with_siblings(
-    reports: list[AxisReport], traces: Sequence[Trace], sizes: Mapping[str, Shape], axis: int, layout: Layout | None
+    reports: list[AxisReport],
+    names: Sequence[str],
+    traces: Sequence[Trace],
+    sizes: Mapping[str, Shape],
+    axis: int,
+    layout: Layout | None,
 ) -> list[AxisReport]:
-    names = [report.parameter for report in reports]
     open_questions = [report for report in reports if report.verdict in ("unseen", "wrong")]
     if len(names) < 2 or not open_questions or len({len(sizes[name]) for name in names}) > 1:
         return reports

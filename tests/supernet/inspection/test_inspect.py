@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from search_spaces import Architecture, Categorical, Ordinal, SearchSpace
+from search_spaces import Architecture, Categorical, Constraint, Ordinal, SearchSpace
 from supernet.inspection.inspect import inspect_family, merged
 from supernet.slicing import Layout, Layouts, Packed
 from supernet.tasks.example import Example
@@ -255,3 +255,12 @@ def test_a_choice_that_matters_in_training_only_is_not_ignored() -> None:
         return net
 
     assert found(build) == {}
+
+
+def test_values_that_were_never_compared_are_not_said_to_be_equal() -> None:
+    """With all other answers the same, the constraint leaves one value."""
+    tied = Constraint(
+        ("width", "depth"), lambda given: (given["width"] == 4) == (given["depth"] == 1), "narrow ones are flat"
+    )
+    space = SearchSpace({**SPACE.choices, "width": Ordinal(4, 8)}, constraints=[tied])
+    assert found(Net, space=space) == {}
