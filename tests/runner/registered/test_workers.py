@@ -63,7 +63,7 @@ def test_one_that_retrains(planned: Plan, tmp_path: Path) -> None:
         registered=planned.registered,
     )
     again = pickle.loads(pickle.dumps(job))
-    there, _ = _trained(again.spec, again.supernet, again.registered)
+    there, _ = _trained(again.spec, again.supernet, again.registered, again.layer_ranks)
     assert (there.task.name, there.family.name) == ("mine", "net")
     with pytest.raises(SpecError, match="supernaut extension allow mine"):
-        _trained(job.spec, job.supernet, NOTHING)
+        _trained(job.spec, job.supernet, NOTHING, job.layer_ranks)
