@@ -41,6 +41,7 @@ evidence: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.quantization
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.placement
 	for study in digits text; do OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fidelity $$study || exit 1; done
+	for study in digits text; do OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.promise $$study || exit 1; done
 	for task in images audio labelled_text text; do \
 		OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.real_tasks $$task || exit 1; \
 	done

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 INHERITED, RETRAINED, EXPORTED = "inherited", "retrained", "exported"
 FIDELITIES = (INHERITED, RETRAINED, EXPORTED)
 
+KNEE, ENDS = "knee", "ends"
+NAMED_POINTS = (KNEE, ENDS)
+
 # Of several values of one metric the one nearest to what ships counts; a prediction only where nothing else is known.
 _PRECEDENCE = ("exported", "retrained", "inherited", "computed", "predicted")
 
@@ -53,6 +56,15 @@ class Front:
     points: tuple[Point, ...]  # non-dominated and within the bounds, the best first objective first
     others: tuple[Point, ...]  # dominated, or outside the bounds
     knee: Point | None  # as `runner.search.pareto.knee` defines it
+
+    @property
+    def ends(self) -> tuple[Point, ...]:
+        """By objective the point of the front that is best in it; of several, the one that is best in the others."""
+        return tuple(self._best_in(metric) for metric in self.goals) if self.points else ()
+
+    def _best_in(self, metric: str) -> Point:
+        own = {metric: self.goals[metric]}
+        return min(self.points, key=lambda point: (_oriented(point, own), _oriented(point, self.goals)))
 
     def find(self, digest_prefix: str) -> list[Point]:
         """Every evaluated architecture whose digest begins like this."""
@@ -101,25 +113,36 @@ def read_front(study: StudyRecord, repository: Repository) -> Front:
 
 
 def choose(front: Front, points: list[str]) -> list[Point]:
-    """The points that `knee` or the beginnings of digests name, each once.
+    """The points that `knee`, `ends` or the beginnings of digests name, each once.
 
     Raises `NotFound` for a digest that was not evaluated, `SpecError` for one that is not unique.
     """
-    chosen: dict[int, Point] = {}
-    for name in points:
-        if name == "knee":
-            if front.knee is None:
-                raise NotFound("the front is empty, so it has no knee; loosen the bounds or search longer.")
-            found = [front.knee]
-        else:
-            found = front.find(name)
-        if not found:
-            shown = ", ".join(point.architecture.digest for point in front.points[:8]) or "none"
-            raise NotFound(f"no evaluated architecture begins with {name!r}; the front holds {shown}.")
-        if len(found) > 1:
-            raise SpecError(f"{name!r} fits {len(found)} architectures; give more digits.")
-        chosen[found[0].evaluation_id] = found[0]
-    return list(chosen.values())
+    found = [point for name in points for point in _named(front, name)]
+    return list({point.evaluation_id: point for point in found}.values())
+
+
+def choose_one(front: Front, name: str) -> Point:
+    """The point that `knee` or the beginning of a digest names.  Raises what `choose` raises."""
+    found = choose(front, [name])
+    if len(found) > 1:
+        shown = ", ".join(point.architecture.digest for point in found)
+        raise SpecError(f"{name!r} names {len(found)} points, and this is about one; name one of them: {shown}.")
+    return found[0]
+
+
+def _named(front: Front, name: str) -> Sequence[Point]:
+    if name in NAMED_POINTS:
+        if front.knee is None:
+            has = "no knee" if name == KNEE else "no ends"
+            raise NotFound(f"the front is empty, so it has {has}; loosen the bounds or search longer.")
+        return [front.knee] if name == KNEE else front.ends
+    found = front.find(name)
+    if not found:
+        shown = ", ".join(point.architecture.digest for point in front.points[:8]) or "none"
+        raise NotFound(f"no evaluated architecture begins with {name!r}; the front holds {shown}.")
+    if len(found) > 1:
+        raise SpecError(f"{name!r} fits {len(found)} architectures; give more digits.")
+    return found
 
 
 def best_values(values: Iterable[ValueRecord]) -> dict[str, ValueRecord]:

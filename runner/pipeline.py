@@ -9,13 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import closing, contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.errors import Conflict, Interrupted, Unreachable, exit_code
 from runner.pretrained import open_pretrained
 from runner.progress import Reporter, Stop, never
-from runner.recipes import open_teacher
+from runner.recipes import open_retrain_teacher, open_teacher
 from runner.registered.checksum import check_data
 from runner.registered.ledger import read_registered
 from runner.stages import confirm, export, profile, retrain, search, train
@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from runner.validation import Plan
     from search_spaces import Architecture, SearchSpace
 
-STAGES: tuple[tuple[str, Callable[[StudyWork], dict[str, Any]]], ...] = (
+Result = TypeVar("Result")
+Stage = tuple[str, Callable[["StudyWork"], dict[str, Any]]]
+
+STAGES: tuple[Stage, ...] = (
     ("train", train.run),
     ("profile", profile.run),
     ("search", search.run),
@@ -56,7 +59,8 @@ def submit(spec: StudySpec, repository: Repository, home: Home, reporter: Report
     except (StudyNotFound, AmbiguousId):  # as a name: other studies' ids may begin with it
         known = None
     if known is not None and known.name == spec.name:
-        if known.spec_digest != spec.digest:
+        # Read again, not the digest of then: a setting that this version added has its default in both.
+        if recorded_spec(known.spec, known.name).digest != spec.digest:
             raise Conflict(
                 f"a study named {spec.name!r} exists with other settings. Give this one another name, or delete that "
                 f"one and everything it measured: supernaut delete {spec.name}"
@@ -64,6 +68,7 @@ def submit(spec: StudySpec, repository: Repository, home: Home, reporter: Report
         return known
     planned = plan(spec, read_registered(home))
     open_teacher(planned)  # refuses one that does not answer for this task
+    open_retrain_teacher(planned)
     open_pretrained(planned)  # and weights of another model
     device_id = register_this_device(repository) if planned.latencies else None
     if device_id is not None:
@@ -87,25 +92,38 @@ def run(study: StudyRecord, repository: Repository, home: Home, reporter: Report
     if study.state == "complete":
         return study
     with exclusively(home.study(study.id), study.name):
-        study = _enter(study, repository)
-        try:
-            # Inside the `try`, so that a study whose task or family is gone fails with that reason.
-            work = open_work(study, repository, home, reporter, stop)
-            try:
-                _run_stages(work)
-            finally:
-                work.close()
-        except (Interrupted, KeyboardInterrupt) as interruption:
-            with suppress(StoreUnavailable):  # the next run finds it running, and says that it was cut off
-                repository.transition_study(study.id, "running", "interrupted", str(interruption) or "Ctrl-C")
-            raise
-        except Exception as error:
-            known = exit_code(error) is not None
-            reason = str(error) if known else f"{type(error).__name__}: {error}"
-            with suppress(StoreUnavailable):
-                repository.transition_study(study.id, "running", "failed", reason)
-            raise
+        with (
+            _entered(study, repository) as study,
+            closing(open_work(study, repository, home, reporter, stop)) as work,
+        ):
+            _run_stages(work, STAGES)
         return repository.transition_study(study.id, "running", "complete")
+
+
+def train_then(
+    action: Callable[[StudyWork], Result],
+    study: StudyRecord,
+    repository: Repository,
+    home: Home,
+    reporter: Reporter,
+    stop: Stop = never,
+) -> Result:
+    """What `action` returns for a study whose supernet is trained, but not searched; trains it where that is missing.
+
+    Leaves the study interrupted, so that `resume` would search it; a complete one stays complete.  Raises what `run`
+    raises.
+    """
+    finished = study.state == "complete"
+    with exclusively(home.study(study.id), study.name):
+        with (
+            nullcontext(study) if finished else _entered(study, repository) as study,
+            closing(open_work(study, repository, home, reporter, stop)) as work,
+        ):
+            _run_stages(work, STAGES[:1])
+            result = action(work)
+        if not finished:
+            repository.transition_study(study.id, "running", "interrupted", "only its supernet was asked for")
+        return result
 
 
 def open_work(
@@ -139,6 +157,25 @@ def exclusively(folder: Path, name: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _entered(study: StudyRecord, repository: Repository) -> Iterator[StudyRecord]:
+    """Within, the study is running; where the block raises, the study's state and reason say so."""
+    study = _enter(study, repository)
+    try:
+        # Around everything, so that a study whose task or family is gone fails with that reason.
+        yield study
+    except (Interrupted, KeyboardInterrupt) as interruption:
+        with suppress(StoreUnavailable):  # the next run finds it running, and says that it was cut off
+            repository.transition_study(study.id, "running", "interrupted", str(interruption) or "Ctrl-C")
+        raise
+    except Exception as error:
+        known = exit_code(error) is not None
+        reason = str(error) if known else f"{type(error).__name__}: {error}"
+        with suppress(StoreUnavailable):
+            repository.transition_study(study.id, "running", "failed", reason)
+        raise
+
+
 def _enter(study: StudyRecord, repository: Repository) -> StudyRecord:
     """Bring a study to `running`; one that was left running by a killed process was interrupted."""
     state = repository.study(study.id).state
@@ -148,8 +185,9 @@ def _enter(study: StudyRecord, repository: Repository) -> StudyRecord:
     return repository.transition_study(study.id, state, "running")
 
 
-def _run_stages(work: StudyWork) -> None:
-    for position, (name, stage) in enumerate(STAGES, start=1):
+def _run_stages(work: StudyWork, stages: Sequence[Stage]) -> None:
+    """Bring the first stages, or all, to their ends."""
+    for position, (name, stage) in enumerate(stages, start=1):
         work.reporter.stage(name, position, len(STAGES))
         state = next(record.state for record in work.repository.stages(work.study.id) if record.name == name)
         if state == "complete":

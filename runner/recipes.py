@@ -1,12 +1,16 @@
-"""What the train section of a study stands for: its sampler and its teacher, and whether they fit."""
+"""What the train section of a study stands for: its sampler and its teacher, and whether they fit.
+
+The teacher of retrained points is found and tried in the same way.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.errors import Conflict, SpecError
 from runner.registered.named import registered_path
+from runner.study import LARGEST, NOBODY
 from search_spaces import SpaceError
 from supernet.errors import TeacherError, TrainingError
 from supernet.training.sampling import EveryArchitecture, MultiArchitecture, Sandwich
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from supernet.training.teacher import OnnxTeacher
 
 TEACHER_EVENT = "train.teacher"
+RETRAIN_TEACHER_EVENT = "retrain.teacher"
 
 
 def sampler_of(train: TrainSpec, space: SearchSpace) -> SubnetSampler:
@@ -92,18 +97,29 @@ def _check_ranks(train: TrainSpec, batch: int) -> None:
 
 
 def open_teacher(planned: Plan) -> OnnxTeacher | None:
-    """The teacher that the study names, if any, tried on the task.  Raises `SpecError` or `NotFound`."""
+    """The teacher of the supernet, if the study names one, tried on the task.  Raises `SpecError` or `NotFound`."""
     name = planned.spec.train.teacher
-    if name is None:
-        return None
-    path = registered_path("train.teacher", name, planned.registered, "an ONNX file or an exported bundle")
+    return None if name is None else _opened("train.teacher", name, planned)
+
+
+def open_retrain_teacher(planned: Plan) -> OnnxTeacher | None:
+    """The registered model that teaches retrained points, tried on the task; None where the study names none.
+
+    Raises `SpecError` or `NotFound`.
+    """
+    name = planned.spec.retrain.teacher
+    return None if name in (LARGEST, NOBODY) else _opened("retrain.teacher", name, planned)
+
+
+def _opened(field: str, name: str, planned: Plan) -> OnnxTeacher:
+    path = registered_path(field, name, planned.registered, "an ONNX file or an exported bundle")
     from supernet.training.teacher import OnnxTeacher  # starts ONNX Runtime, which few trainings need
 
     try:
         teacher = OnnxTeacher(Path(path))
         teacher.check(planned.task)
     except TeacherError as error:
-        raise SpecError(f"train.teacher: {error}") from error
+        raise SpecError(f"{field}: {error}") from error
     return teacher
 
 
@@ -113,17 +129,37 @@ def teacher_of(work: StudyWork) -> OnnxTeacher | None:
     Raises what `open_teacher` raises, and `Conflict` where it is another one.
     """
     teacher = open_teacher(work.plan)
-    if teacher is None:
-        return None
+    if teacher is not None:
+        _keep_to(work, TEACHER_EVENT, work.spec.train.teacher, teacher)
+    return teacher
+
+
+def note_retrain_teacher(work: StudyWork) -> None:
+    """Record the registered teacher of retrained points, which must be the one with which the first of them began.
+
+    Raises what `open_retrain_teacher` raises, and `Conflict` where it is another one.
+    """
+    teacher = open_retrain_teacher(work.plan)
+    if teacher is not None:
+        _keep_to(work, RETRAIN_TEACHER_EVENT, work.spec.retrain.teacher, teacher)
+
+
+def recorded_retrain_teacher(work: StudyWork) -> dict[str, Any] | None:
+    """Name and SHA-256 of the registered teacher with which the first retraining began; None where there is none."""
     events = work.repository.events(work.study.id)
-    before = next((event.payload for event in events if event.kind == TEACHER_EVENT), None)
-    now = {"name": work.spec.train.teacher, "sha256": teacher.sha256}
+    return next((dict(event.payload) for event in events if event.kind == RETRAIN_TEACHER_EVENT), None)
+
+
+def _keep_to(work: StudyWork, kind: str, name: str | None, teacher: OnnxTeacher) -> None:
+    events = work.repository.events(work.study.id)
+    before = next((event.payload for event in events if event.kind == kind), None)
+    now = {"name": name, "sha256": teacher.sha256}
     if before is None:
-        work.commit(lambda: work.repository.add_event(work.study.id, TEACHER_EVENT, now))
+        work.commit(lambda: work.repository.add_event(work.study.id, kind, now))
     elif before != now:
+        began = "training" if kind == TEACHER_EVENT else "retraining"
         raise Conflict(
-            f"the teacher {teacher.path} is not the one with which the training of {work.study.name!r} began (SHA-256 "
+            f"the teacher {teacher.path} is not the one with which the {began} of {work.study.name!r} began (SHA-256 "
             f"{teacher.sha256[:16]}, not {before['sha256'][:16]}). Put that one back and run the same command again, "
             "or start a study under a new name."
         )
-    return teacher

@@ -142,14 +142,24 @@ class SearchSpec(_Part):
     time_limit_s: Annotated[float, Field(gt=0)] = 600.0  # of one evaluation on a worker
 
 
+# Teachers of retrained points that are no names of registered models.
+LARGEST, NOBODY = "largest", "none"
+
+
 class RetrainSpec(_Part):
-    """Which points of the front are retrained, and for how long."""
+    """Which points of the front are retrained: for how long, beginning with what, and taught by whom."""
 
     points: list[str] = Field(default_factory=lambda: ["knee"], max_length=64)
+    start: Literal["inherited", "scratch"] = "inherited"
+    # The largest subnet, nobody, or a name under which the operator registered a model.
+    teacher: Annotated[str, Field(pattern=NAME)] = LARGEST
     steps: Count = 600
     batch: Count = 128
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.05
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.1  # share of the steps
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None  # decay of averaged weights
     trials: Annotated[int, Field(ge=1, le=64)] = 4  # the settings above first, the others drawn around them
 
 

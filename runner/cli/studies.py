@@ -165,40 +165,71 @@ def front(
         _print_front(found)
         return
     points = [*found.points, *found.others] if every else list(found.points)
-    emit([_data_row(point, found) for point in points], output, empty=_EMPTY)
+    kept = _agreement_fields(found)
+    emit([{**_data_row(point, found), **kept} for point in points], output, empty=_EMPTY)
 
 
 _EMPTY = "the front is empty: nothing has been evaluated yet, or nothing keeps the bounds"
 
 
 def _print_front(found: Front) -> None:
-    """The front as a table: objectives with unit and provenance, later fidelities beside them."""
+    """The front as a table: objectives with unit and provenance, later fidelities beside them.
+
+    Below it what was retrained though it is not on the front, and how the kinds of numbers agree.
+    """
     from runner.dashboard.words import PROVENANCE, label
 
     if not found.points:
         say(_EMPTY)
         return
+    listed = [*found.points, *(point for point in found.others if point.later)]
     rows = []
-    for point in found.points:
+    for point in listed:
         row: dict[str, Any] = {
-            "": "knee" if point is found.knee else "",
+            "": "knee" if point is found.knee else "" if point in found.points else "off the front",
             "architecture": point.architecture.digest,
         }
         for metric in found.goals:
             row[label(metric)] = _with_provenance(point.values[metric])
-            for fidelity, values in point.later.items():
-                if metric in values:
-                    row[f"{metric} {fidelity}"] = _number(values[metric].value)
+            for fidelity in ("retrained", "exported"):
+                later = point.later.get(fidelity, {}).get(metric)
+                row[f"{metric} {fidelity}"] = _number(later.value) if later else ""
         rows.append(row)
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    print_table([{name: row.get(name, "") for name in names} for row in rows])
+    print_table(rows)
     say()
     say(f"{len(found.points)} points on the front of {len(found.points) + len(found.others)} evaluated")
-    shown = {value.provenance for point in found.points for value in point.values.values()}
-    shown |= {value.provenance for p in found.points for values in p.later.values() for value in values.values()}
+    shown = {value.provenance for point in listed for value in point.values.values()}
+    shown |= {value.provenance for p in listed for values in p.later.values() for value in values.values()}
     for provenance, meaning in PROVENANCE.items():
         if provenance in shown:
             say(f"  {provenance:<10} {meaning}")
+    _print_agreement(found)
+
+
+def _print_agreement(found: Front) -> None:
+    """How each kind of number ranks the points like the kind before."""
+    from runner.agreement import COLUMNS, agreements, sentences, table_rows
+
+    kept = agreements(found)
+    if not kept:
+        return
+    say()
+    rows = table_rows(kept)
+    if rows:
+        print_table([dict(zip(COLUMNS, row, strict=True)) for row in rows])
+    for sentence in sentences(kept):
+        say(sentence)
+
+
+def _agreement_fields(found: Front) -> dict[str, Any]:
+    """The same for every row, so that a table of rows alone holds it."""
+    from runner.agreement import agreements
+
+    return {
+        f"{one.metric}_{one.before}_{one.after}_{name}": value
+        for one in agreements(found)
+        for name, value in (("kendall", one.kendall), ("spearman", one.spearman), ("points", one.points))
+    }
 
 
 def _with_provenance(value: ValueRecord) -> str:
@@ -238,12 +269,12 @@ def show(
     output: OutputOption = Output.table,
 ) -> None:
     """Show an architecture layer by layer, with every number and its provenance."""
-    from runner.front import choose, read_front
+    from runner.front import choose_one, read_front
     from supernet.export.card import architecture_lines
 
     with open_record(context) as repository:
         found = read_front(repository.study(study), repository)
-    (point,) = choose(found, [architecture])
+    point = choose_one(found, architecture)
     rows = [
         {
             "metric": value.metric,

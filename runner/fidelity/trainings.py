@@ -23,7 +23,7 @@ from runner.parallel.trials import TrialSettings
 from runner.recipes import open_teacher
 from runner.registered.values import NOTHING, Registered
 from runner.scoring import shared_weights_of, train_config
-from runner.stages.retrain_trial import retrain_config
+from runner.stages.retrain_trial import retrain_config, teacher_of_points
 from runner.study import recorded_spec
 from runner.validation import resolve
 from supernet.errors import ExportError, NonFiniteLoss
@@ -128,7 +128,10 @@ class _FromFresh(Training):
 
 
 class _FromInherited(Training):
-    """Trained on from shared weights as the first trial of a retrained point: taught by the largest subnet."""
+    """Trained on from shared weights, as the first trial of a retrained point, and taught by whom it is taught.
+
+    From shared weights also where the study retrains its points from scratch: that is what this kind is about.
+    """
 
     def __init__(self, job: TrainingJob, planned: Plan, weights: SharedWeights) -> None:
         super().__init__(job, planned)
@@ -136,10 +139,8 @@ class _FromInherited(Training):
 
     def train(self, architecture: Architecture, checkpoints: Checkpoints, watcher: Watcher) -> dict[str, Any]:
         spec, task = self.planned.spec, self.planned.task
-        student, teacher = (
-            extract_recalibrated(self._weights, one, task, train_config(spec))
-            for one in (architecture, self.planned.space.largest())
-        )
+        student = extract_recalibrated(self._weights, architecture, task, train_config(spec))
+        teacher = teacher_of_points(self.planned, self._weights)
         first = TrialSettings(index=0, learning_rate=spec.retrain.learning_rate, weight_decay=spec.retrain.weight_decay)
         config = retrain_config(spec, first, self.job.precision)
         curve = retrain(

@@ -158,7 +158,7 @@ class Run:
         if message.get("failure") is not None:
             self.fail(index, str(message["failure"]))
         elif any(new):
-            self._say(index, f"{self.tuning.metric} {self._value(record.points[-1]):.4g} at step {record.step}")
+            self._say(index, self._scored(record))
         before, self._stopped = self._stopped, self.tuning.stops(self.records)
         for other, (was, end) in enumerate(zip(before, self._stopped, strict=True)):
             if was is None and end is not None:
@@ -192,6 +192,13 @@ class Run:
     def _say(self, index: int, words: str) -> None:
         self._words = f"trial {index + 1} of {len(self.records)}: {words}"
         self._told = -math.inf  # now, not in a second
+
+    def _scored(self, record: TrialRecord) -> str:
+        """The newest score of a trial, and its best so far."""
+        pick = max if self.tuning.mode == "maximize" else min
+        best = pick(record.points, key=self._value)
+        newest = f"{self.tuning.metric} {self._value(record.points[-1]):.4g} at step {record.step}"
+        return newest if best.step == record.step else f"{newest}, best {self._value(best):.4g} at step {best.step}"
 
     def _value(self, point: Point) -> float:
         return point.values[self.tuning.metric]

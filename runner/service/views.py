@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from runner.agreement import COLUMNS as KEPT_COLUMNS
+from runner.agreement import agreements
+from runner.agreement import sentences as kept_sentences
+from runner.agreement import table_rows as kept_rows
 from runner.dashboard.scene import describe
 from runner.dashboard.words import PROVENANCE, age, decimals_for, direction, label, number, span
 from runner.fidelity.report import EVENT, FidelityReport, newest_report
@@ -104,6 +108,15 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Kept:
+    """How each kind of number ranks the points like the kind before it."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    sentences: tuple[str, ...]  # what there is no correlation of, and why
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trust:
     """How far the ranking by shared weights can be trusted, as the last comparison found."""
 
@@ -133,6 +146,7 @@ class StudyPage:
     rows: tuple[Row, ...]
     evaluated: int
     models: tuple[Model, ...]
+    kept: Kept | None  # None where nothing was retrained
     trust: Trust | None  # None where nothing was compared
     provenance: Mapping[str, str]
     failures: tuple[str, ...]
@@ -173,6 +187,7 @@ def study_page(repository: Repository, name_or_id: str, now: datetime, prefix: s
         rows=_rows(front) if front else (),
         evaluated=len(front.points) + len(front.others) if front else 0,
         models=_models(front, stages) if front else (),
+        kept=_kept(front) if front else None,
         trust=_trust(study, repository.events(study.id)),
         provenance=_occurring(front) if front else {},
         failures=_failures(records),
@@ -355,6 +370,11 @@ def _model_rows(point: Point, goals: Sequence[str]) -> tuple[tuple[str, tuple[Nu
         numbers = tuple(None if value is None else _number(value, decimals) for value in values)
         rows.append((label(metric), numbers))
     return tuple(rows)
+
+
+def _kept(front: Front) -> Kept | None:
+    found = agreements(front)
+    return Kept(columns=KEPT_COLUMNS, rows=kept_rows(found), sentences=kept_sentences(found)) if found else None
 
 
 def _occurring(front: Front) -> dict[str, str]:

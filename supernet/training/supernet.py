@@ -187,7 +187,7 @@ def score_inherited(
 
 def inherited_logits(weights: SharedWeights, architecture: Architecture, task: Task, config: LoopConfig) -> Tensor:
     """Logits of a subnet with shared weights for the validation split; running statistics are recalibrated first."""
-    return predict(_recalibrated(weights.borrow(architecture), task, config), task.validation)
+    return predict(recalibrated(weights.borrow(architecture), task, config), task.validation)
 
 
 def extract_recalibrated(
@@ -197,10 +197,11 @@ def extract_recalibrated(
 
     Whoever runs an extracted module for its outputs wants this one: shared weights keep no statistics.
     """
-    return _recalibrated(weights.extract(architecture), task, config)
+    return recalibrated(weights.extract(architecture), task, config)
 
 
-def _recalibrated(module: nn.Module, task: Task, config: LoopConfig) -> nn.Module:
+def recalibrated(module: nn.Module, task: Task, config: LoopConfig) -> nn.Module:
+    """`module` with running statistics of training data, where it keeps any; as it is where it does not."""
     if keeps_statistics(module):
         device = next(module.parameters()).device
         recalibrate(module, (batch_of(task, step, config)[0].to(device) for step in range(RECALIBRATION_BATCHES)))

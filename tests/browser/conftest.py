@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
+from runner.front import read_front
 from runner.service.app import create_app
 from runner.store import Repository, open_repository
 from tests.runner.service.studies import (
@@ -21,6 +22,7 @@ from tests.runner.service.studies import (
     finish_study,
     record_failure,
     record_fidelity,
+    record_model,
     record_search,
     start_study,
 )
@@ -73,6 +75,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_repository(path) as repository:
         digits = create_study(repository)
         finish_study(repository, digits, evaluations=60)
+        for place, point in enumerate(read_front(digits, repository).points[:3]):
+            if not point.later:
+                record_model(repository, digits, point.architecture, 0.011 + 0.004 * place)
         record_fidelity(repository, digits)
         running = create_study(repository, "half-way")
         start_study(repository, running)

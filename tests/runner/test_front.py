@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from runner.errors import NotFound, SpecError
-from runner.front import INHERITED, Front, best_values, choose, compute_front
+from runner.front import INHERITED, Front, best_values, choose, choose_one, compute_front
 from runner.store.records import EvaluationRecord, Failure, Provenance, ValueRecord
 from search_spaces import Architecture
 
@@ -110,6 +110,35 @@ def test_later_fidelities_stand_beside_and_do_not_compete() -> None:
     assert point.later["retrained"]["error"].value == 0.1
 
 
+def test_the_ends_are_the_best_in_each_objective_and_of_several_the_best_in_the_others() -> None:
+    pairs = ((0.1, 3.0), (0.1, 4.0), (0.2, 2.0), (0.5, 1.0), (0.6, 0.9))
+    records = [record(n, value("error", error), value("latency_ms", ms)) for n, (error, ms) in enumerate(pairs)]
+    front = compute_front(records, GOALS, {})
+    assert [point.architecture["depth"] for point in front.ends] == [0, 4]
+    assert choose(front, ["ends"]) == list(front.ends)
+    assert [p.architecture["depth"] for p in choose(front, ["knee", "ends"])] == [2, 0, 4]
+    up = compute_front([record(n, value("accuracy", n / 10)) for n in (1, 2)], {"accuracy": "maximize"}, {})
+    assert choose(up, ["ends", "knee"]) == [up.knee]
+    with pytest.raises(SpecError, match=r"'ends' names 2 points, .*name one of them"):
+        choose_one(front, "ends")
+    assert choose_one(front, "knee") is front.knee
+    assert choose_one(up, "ends") is up.knee
+
+
+def test_of_equals_in_one_objective_the_end_is_best_in_the_next() -> None:
+    goals = {"error": "minimize", "latency_ms": "minimize", "model_bytes": "minimize"}
+    sizes = ((0.1, 3.0, 9.0), (0.1, 2.0, 99.0), (0.3, 1.0, 99.0))
+    front = compute_front(
+        [
+            record(n, value("error", error), value("latency_ms", ms), value("model_bytes", size))
+            for n, (error, ms, size) in enumerate(sizes)
+        ],
+        goals,
+        {},
+    )
+    assert [point.architecture["depth"] for point in front.ends] == [1, 2, 0]
+
+
 def test_choosing_points() -> None:
     front = compute_front(
         [record(n, value("error", n / 10), value("latency_ms", 5.0 - n)) for n in (1, 2, 3)], GOALS, {}
@@ -123,3 +152,5 @@ def test_choosing_points() -> None:
         choose(front, [""])
     with pytest.raises(NotFound, match="no knee"):
         choose(compute_front([], GOALS, {}), ["knee"])
+    with pytest.raises(NotFound, match="no ends"):
+        choose(compute_front([], GOALS, {}), ["ends"])

@@ -45,7 +45,7 @@ def space(**choices: Any) -> dict[str, Any]:
         ({"objectives": {"eror": {}}}, ["objectives.eror", "error", "latency_ms"]),
         ({"objectives": {"error": {"goal": "maximize"}}}, ["objectives.error.goal", "minimize"]),
         ({"search": {"algorithm": "surogate"}}, ["search.algorithm", "surrogate"]),
-        ({"retrain": {"points": ["best"]}}, ["retrain.points", "knee", "best"]),
+        ({"retrain": {"points": ["best"]}}, ["retrain.points", "knee", "ends", "best"]),
     ],
 )
 def test_names_that_mean_nothing(changes: dict[str, Any], words: list[str]) -> None:

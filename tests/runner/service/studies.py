@@ -111,6 +111,12 @@ def record_search(repository: Repository, study: StudyRecord, evaluations: int) 
         )
 
 
+def record_model(repository: Repository, study: StudyRecord, architecture: Architecture, error: float) -> None:
+    """What a retrained model reached that was not exported."""
+    retrained = ValueRecord(metric="error", value=error, provenance="retrained")
+    repository.record_evaluation(study.id, an_evaluation(architecture, retrained, fidelity="retrained"))
+
+
 def record_models(repository: Repository, study: StudyRecord, architecture: Architecture, latency: float) -> None:
     """What a retrained and an exported model reached."""
     retrained = ValueRecord(metric="error", value=0.0138, provenance="retrained")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import pickle
 from collections.abc import Mapping
@@ -13,20 +14,27 @@ from typing import Any
 import pytest
 import torch
 
+from runner.errors import Conflict
 from runner.parallel.trials import TrialSettings, stopping_rule
+from runner.registered.values import Registered, RegisteredData
 from runner.scoring import train_config
 from runner.stages import retrain_trial
 from runner.stages.retrain_trial import REPORTS, RetrainJob, retrain_config
 from runner.study import StudySpec, parse_study
 from runner.validation import resolve
 from search_spaces import Architecture
+from supernet.compression import QuantizedLinear, suspended
+from supernet.compression.quantize import encode4
 from supernet.errors import CheckpointError
 from supernet.shared_weights import SharedWeights
+from supernet.skeleton import build_real
 from supernet.training.checkpoint import Checkpoints
 from supernet.training.loop import LoopConfig
 from supernet.training.retrain import retrain
+from supernet.training.snapshot import restore
 from supernet.training.supernet import extract_recalibrated
 from tests.integration.studies import TINY
+from tests.runner.stages.test_train import write as linear_teacher
 
 SETTINGS = TrialSettings(index=1, learning_rate=5e-3, weight_decay=0.2)
 
@@ -194,3 +202,110 @@ def test_student_and_teacher_begin_with_running_statistics_of_their_own(
         found = module.state_dict()
         assert all(torch.equal(found[name], tensor) for name, tensor in expected.state_dict().items())
         assert any("running_mean" in name and bool(tensor.any()) for name, tensor in found.items())
+
+
+# What a point begins with and who teaches it
+
+
+def started(
+    spec: StudySpec, supernet: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, **job: Any
+) -> tuple[torch.nn.Module, Any]:
+    """The student and the teacher with which a trial begins."""
+    seen: list[Any] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(retrain_trial, "retrain", lambda student, *_, teacher, **__: seen.extend((student, teacher)))
+        architecture = resolve(spec).space.smallest()
+        RetrainJob(spec=spec.model_dump_json(), architecture=architecture.to_json(), supernet=supernet, **job)(
+            Heard(folder)
+        )
+    student, teacher = seen
+    return student, teacher
+
+
+def changed(spec: StudySpec, **section: Any) -> StudySpec:
+    return parse_study({**spec.model_dump(mode="json"), "retrain": {**spec.retrain.model_dump(), **section}}, "test")
+
+
+def test_from_scratch_a_point_begins_with_the_initial_values_of_its_own_network(
+    tmp_path: Path, spec: StudySpec, supernet: Path, weights: SharedWeights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    architecture = weights.space.smallest()
+    inherited, _ = started(spec, supernet, tmp_path, monkeypatch)
+    scratch, _ = started(changed(spec, start="scratch"), supernet, tmp_path, monkeypatch)
+    fresh = build_real(resolve(spec).build, architecture, spec.seed)
+    shared = weights.extract(architecture)
+    names = [name for name, tensor in fresh.state_dict().items() if tensor.is_floating_point() and tensor.std() > 0]
+    assert names
+    for name in names:
+        assert torch.equal(scratch.state_dict()[name], fresh.state_dict()[name])
+        assert torch.equal(inherited.state_dict()[name], shared.state_dict()[name])
+        assert not torch.equal(scratch.state_dict()[name], inherited.state_dict()[name])
+
+
+def test_from_scratch_running_statistics_are_those_of_data_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    choices = {"stages": 1, "depth": [1], "width": [4, 8], "kernel": [3], "expansion": [2], "attention": ["none"]}
+    data = {**TINY, "space": {"name": "convnet", "choices": choices}, "train": {"steps": 3, "batch": 32}}
+    spec = parse_study({**data, "retrain": {"start": "scratch", "teacher": "none"}}, "test")
+    Checkpoints(tmp_path / "supernet").save(3, model(resolve(spec).shared_weights()), {})
+    student, _ = started(spec, tmp_path / "supernet", tmp_path, monkeypatch)
+    means = [tensor for name, tensor in student.state_dict().items() if "running_mean" in name]
+    assert means
+    assert all(bool(mean.any()) for mean in means)
+
+
+def test_nobody_teaches_where_that_is_asked_for(
+    tmp_path: Path, spec: StudySpec, supernet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert started(changed(spec, teacher="none"), supernet, tmp_path, monkeypatch)[1] is None
+
+
+def test_a_registered_model_teaches_if_it_is_the_one_of_the_study(
+    tmp_path: Path, spec: StudySpec, supernet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = linear_teacher(tmp_path / "teacher.onnx")
+    registered = Registered(data=(RegisteredData(name="mine", path=str(file)),))
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    asked = changed(spec, teacher="mine")
+    _, teacher = started(asked, supernet, tmp_path, monkeypatch, registered=registered, teacher_sha256=sha256)
+    assert (teacher.path, teacher.sha256) == (file, sha256)
+    linear_teacher(file, seed=1)
+    with pytest.raises(Conflict, match=rf"with which this retraining began \(SHA-256 \w+, not {sha256[:16]}\)"):
+        started(asked, supernet, tmp_path, monkeypatch, registered=registered, teacher_sha256=sha256)
+
+
+def test_the_section_s_settings_reach_the_training(spec: StudySpec) -> None:
+    usual = retrain_config(spec, SETTINGS, "fp32")
+    assert (usual.warmup, usual.label_smoothing, usual.ema) == (0.1, 0.0, None)
+    config = retrain_config(changed(spec, warmup=0.3, label_smoothing=0.1, ema=0.99), SETTINGS, "bf16")
+    assert (config.warmup, config.label_smoothing, config.ema) == (0.3, 0.1, 0.99)
+    assert (config.learning_rate, config.weight_decay, config.precision) == (5e-3, 0.2, "bf16")
+
+
+def test_a_point_of_4_bits_is_trained_in_its_rounding(
+    tmp_path: Path, spec: StudySpec, supernet: Path, weights: SharedWeights
+) -> None:
+    """What is reported is what plain linear maps with the rounded weights score; training has lowered their loss."""
+    planned = resolve(spec)
+    architecture = planned.space.narrow({"*.bits": (4,)}).largest()
+    trial = Heard(tmp_path / "trial")
+    RetrainJob(spec=spec.model_dump_json(), architecture=architecture.to_json(), supernet=supernet)(trial)
+
+    def rounded(module: torch.nn.Module) -> dict[str, float]:
+        quantized = [part for part in module.modules() if isinstance(part, QuantizedLinear)]
+        assert quantized
+        assert {part.bits for part in quantized} == {4}
+        with torch.no_grad():
+            for part in quantized:
+                codes, scale = encode4(part.weight)
+                part.weight.copy_((codes * scale).flatten(1)[:, : part.in_features])
+        with suspended(module):
+            return planned.task.score(module, planned.task.validation)
+
+    module = planned.build(architecture)
+    checkpoint = Checkpoints(trial.folder).latest()
+    assert checkpoint is not None
+    restore(module, checkpoint.tensors, "test")
+    step, reported = trial.reports[-1]
+    assert step == 24
+    assert rounded(module) == pytest.approx(dict(reported), rel=1e-4)
+    assert reported["loss"] < 0.9 * rounded(weights.extract(architecture))["loss"]
