@@ -21,8 +21,13 @@ OWNERS = {
     "fastapi": ("runner/service/",),
     "optuna": ("runner/search/nsga2.py",),
     "ray": ("runner/parallel/",),
-    "onnx": ("supernet/export/onnx.py",),
-    "onnxruntime": ("supernet/export/runtime.py",),
+    "onnx": ("supernet/export/onnx.py", "supernet/export/calibrated.py"),
+    "onnxruntime": (
+        "supernet/export/runtime.py",
+        "supernet/export/calibrated.py",
+        "supernet/export/formats/decode_example.py",  # stands beside the exported file
+        "supernet/export/standalone/predict.py",
+    ),
     "sklearn": ("supernet/tasks/digits.py",),
     "fvcore": ("predictors/costs.py",),
     "PIL": ("supernet/tasks/image_files.py",),

@@ -37,6 +37,11 @@ class Session:
         self._path = path
         self._inputs = self._session.get_inputs()
 
+    @property
+    def axes(self) -> tuple[int | str, ...]:
+        """The shape of the first input: sizes, and names for axes whose size is free."""
+        return tuple(self._inputs[0].shape)
+
     def run(self, *inputs: NDArray[Any]) -> NDArray[Any]:
         """The first output for one batch of each input.  Raises `ExportError` if the file refuses it."""
         try:

@@ -1,0 +1,1 @@
+"""What a model can be exported as: one file a format, and the registry of their names."""

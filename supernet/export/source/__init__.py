@@ -1,0 +1,1 @@
+"""A module written out as Python that needs torch alone."""
