@@ -166,7 +166,8 @@ class RetrainSpec(_Part):
 class ExportSpec(_Part):
     """Which files a chosen architecture becomes."""
 
-    formats: Annotated[list[Literal["onnx"]], Field(min_length=1)] = ["onnx"]
+    # `runner.formats` knows which there are; "onnx" is written whatever else is asked for.
+    formats: Annotated[list[Annotated[str, Field(pattern=NAME)]], Field(min_length=1, max_length=32)] = ["onnx"]
 
 
 class StudySpec(_Part):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from predictors.costs import cost, model_size
 from predictors.design import spread
 from runner.errors import ExtensionError, SpecError, Unreachable
+from runner.formats import formats_for
 from runner.front import NAMED_POINTS
 from runner.recipes import check_training
 from runner.registered.own_check import check_own_factory, check_own_patterns
@@ -25,12 +26,13 @@ from runner.study import COMPUTED, SpaceSpec, StudySpec
 from search_spaces import SpaceError
 from search_spaces.compression import FULL_PRECISION
 from supernet.errors import IncompatibleTask, OptionError, UnknownName
+from supernet.export.bundle import MAIN
 from supernet.export.kernels import missing_kernel
 from supernet.export.runtime import runtime_version
 from supernet.models.family import CONTEXT_TOKENS, LATENCY
 from supernet.pretrained.ranked import ranked
 from supernet.shared_weights import SharedWeights
-from supernet.skeleton import build_outline
+from supernet.skeleton import build_outline, build_real
 from supernet.slicing import Layouts
 
 if TYPE_CHECKING:
@@ -113,6 +115,7 @@ def plan(spec: StudySpec, registered: Registered = NOTHING) -> Plan:
     _check_score_bounds(made)
     _check_computed_bounds(made)
     _check_points(spec)
+    _check_formats(made)
     check_training(made)
     return made
 
@@ -241,6 +244,14 @@ def _check_score_bounds(planned: Plan) -> None:
         least, most = _SCORES.get(name, (-math.inf, math.inf))
         if (high is not None and high < least) or (low is not None and low > most):
             raise Unreachable(f"objectives.{name}: {name} lies between {least:g} and {most:g}; change the bound.")
+
+
+def _check_formats(planned: Plan) -> None:
+    """Refuse files that the ends of the space cannot be exported as."""
+    asked = planned.spec.export.formats
+    if asked != [MAIN]:
+        for end in (planned.space.smallest(), planned.space.largest()):
+            formats_for(asked, build_real(planned.build, end, planned.spec.seed), planned.task, "export.formats")
 
 
 def _check_points(spec: StudySpec) -> None:

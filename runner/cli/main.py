@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from runner.cli import check, data, extensions, fidelity, info, models, serve, studies
+from runner.cli import bundles, check, data, extensions, fidelity, info, models, serve, studies
 from runner.cli.common import fail
 from runner.errors import FAILED, INTERRUPTED, OK, UNEXPECTED, USAGE, exit_code
 from runner.settings import Home
@@ -43,7 +43,7 @@ def root(
     context.obj = Home.find(home)
 
 
-for module in (studies, check, models, fidelity, data, extensions, info, serve):
+for module in (studies, check, models, bundles, fidelity, data, extensions, info, serve):
     module.register(app)
 
 

@@ -28,8 +28,8 @@ def check_data(work: StudyWork) -> None:
     elif before["sha256"] != now["sha256"]:
         raise Conflict(
             f"the data of the study {work.study.name!r} is not what it was when the study began: "
-            f"{_difference(before, now)}. {_whereabouts(work)}Restore it and run the same command again, or start a "
-            "study under a new name."
+            f"{data_difference(before, now)}. {_whereabouts(work)}Restore it and run the same command again, or start "
+            "a study under a new name."
         )
 
 
@@ -42,7 +42,8 @@ def describe_data(task: Task) -> dict[str, Any]:
     }
 
 
-def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def data_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """In words what differs between two descriptions of data."""
     found = [
         f"{now['samples'][name]:,} samples to {purpose}, not {count:,}"
         for name, purpose in (("train", "train on"), ("validation", "validate on"), ("test", "test on"))

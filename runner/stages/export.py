@@ -1,4 +1,4 @@
-"""Stage 6: write the retrained points as bundles, verified, with the numbers of the file that is downloaded.
+"""Stage 6: write the retrained points as bundles, verified, with the numbers of the files that are downloaded.
 
 The one place that looks at the test split, once for each exported file.
 """
@@ -6,29 +6,26 @@ The one place that looks at the test split, once for each exported file.
 from __future__ import annotations
 
 import hashlib
-import platform
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-
-from predictors.latency.device import this_device
+from runner.format_scores import is_timed, score_files
+from runner.formats import formats_for
 from runner.front import EXPORTED, INHERITED, RETRAINED, best_values, choose
-from runner.stages.retrain import retrained_module
+from runner.origin import commit_here, describe_device, versions_here
+from runner.registered.checksum import describe_data
+from runner.stages.retrain import kept_so_far, retrained_module
+from runner.stages.retrain_recipe import recipe_of
 from runner.store.records import NewArtifact, ValueRecord
 from runner.work import latency_value
-from supernet.export.bundle import Origin, refuse_foreign, write_bundle
+from supernet.export.bundle import MAIN, Origin, write_bundle, write_formats
 from supernet.export.card import Number
-from supernet.export.onnx import export_onnx, rounds_inputs
-from supernet.export.parity import check_parity
-from supernet.export.runtime import Session, runtime_version
+from supernet.export.drafts import drafting, refuse_foreign
 from supernet.models.family import LATENCY
-from supernet.tasks.task import predict
+from supernet.skeleton import build_real
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,10 +33,11 @@ if TYPE_CHECKING:
     from predictors.latency.benchmark import LatencyMeasurement
     from runner.work import StudyWork
     from search_spaces import Architecture
-    from supernet.tasks.task import Split
+    from supernet.export.formats.format import Format
 
 TEST = "test_"  # before the name of a metric: on the test split
-RECORDED_PACKAGES = ("supernaut", "torch", "onnx", "onnxruntime", "onnxscript", "numpy", "scikit-learn")
+FORMAT_EVENT = "export.format"  # what was measured on the files of a format besides the main one
+FILE_BYTES = "file_bytes"
 
 
 def run(work: StudyWork) -> dict[str, Any]:
@@ -49,7 +47,7 @@ def run(work: StudyWork) -> dict[str, Any]:
         architecture = point.architecture
         work.pause_if_asked()
         bundles[architecture.digest] = str(export_point(work, architecture, default_folder(work, architecture)))
-    return {"bundles": bundles}
+    return {"bundles": bundles, **kept_so_far(work)}
 
 
 def default_folder(work: StudyWork, architecture: Architecture) -> Path:
@@ -57,57 +55,70 @@ def default_folder(work: StudyWork, architecture: Architecture) -> Path:
     return work.path("bundles", architecture.digest)
 
 
-def export_point(work: StudyWork, architecture: Architecture, folder: Path) -> Path:
-    """Write one bundle to `folder` and record what was measured on its ONNX file.
+def export_point(work: StudyWork, architecture: Architecture, folder: Path, names: Sequence[str] | None = None) -> Path:
+    """Write one bundle to `folder`, in the formats of these names or the study's, and record what was measured on it.
 
-    Where the file of this architecture was measured before, its recorded numbers stand: the test split is looked at
-    once.
+    Where a file of this architecture was measured before, its recorded numbers stand: the test split is looked at
+    once.  Raises `SpecError` for a format that does not apply, before anything is trained or written.
     """
     started = time.monotonic()
+    folder = folder.resolve()
     refuse_foreign(folder)
+    field = "export.formats" if names is None else "--format"
+    outline = build_real(work.plan.build, architecture, work.spec.seed)
+    formats = formats_for(work.spec.export.formats if names is None else names, outline, work.plan.task, field)
     module = retrained_module(work, architecture)
-    with tempfile.TemporaryDirectory(prefix="supernaut-") as scratch:
-        path = Path(scratch) / "model.onnx"
-        export_onnx(module, work.plan.task.example(2), path)
+    with drafting(folder) as draft:
+        written = write_formats(draft, formats, module, work.plan.task)
+        main, *others = formats
+        path = draft / written[MAIN][0]
         record = work.repository.find_evaluation(
             work.study.id, digest=architecture.digest, fidelity=EXPORTED, seed=work.spec.seed
         )
         measured = _time(work, module, path) if record is None else {}
-        values = record.values if record else _measure(work, module, path, measured)
-        folder = write_bundle(
-            folder,
-            onnx_file=path,
+        values = record.values if record else _measure(work, module, main, draft, path, measured)
+        known = numbers(work, architecture, values)
+        for each in others:
+            known += _format_numbers(work, architecture, module, each, draft, written[each.name])
+        write_bundle(
+            draft,
+            formats=formats,
+            written=written,
             module=module,
             task=work.plan.task,
             origin=_origin(work, architecture),
-            numbers=numbers(work, architecture, values),
+            numbers=known,
         )
-        work.record(architecture, EXPORTED, "export", values, started)
-        for metric, measurement in measured.items():
-            work.keep_measurement(architecture, EXPORTED, metric, measurement)
-    content = (folder / "model.onnx").read_bytes()
-    work.repository.record_artifact(
-        work.study.id,
-        NewArtifact(
-            sha256=hashlib.sha256(content).hexdigest(),
-            kind="onnx",
-            bytes=len(content),
-            uri=(folder / "model.onnx").as_uri(),
-        ),
-    )
+    work.record(architecture, EXPORTED, "export", values, started)
+    for metric, measurement in measured.items():
+        work.keep_measurement(architecture, EXPORTED, metric, measurement)
+    for name, files in written.items():
+        _keep_artifact(work, name, folder / files[0])
     return folder
 
 
+def _keep_artifact(work: StudyWork, kind: str, path: Path) -> None:
+    content = path.read_bytes()
+    work.repository.record_artifact(
+        work.study.id,
+        NewArtifact(sha256=hashlib.sha256(content).hexdigest(), kind=kind, bytes=len(content), uri=path.as_uri()),
+    )
+
+
 def _measure(
-    work: StudyWork, module: nn.Module, path: Path, latencies: Mapping[str, LatencyMeasurement]
+    work: StudyWork,
+    module: nn.Module,
+    main: Format,
+    draft: Path,
+    path: Path,
+    latencies: Mapping[str, LatencyMeasurement],
 ) -> tuple[ValueRecord, ...]:
     """Scores on validation and test in ONNX Runtime, checked against PyTorch, latency and size of the file."""
-    session = Session(path)
-    values = [ValueRecord(metric="file_bytes", value=float(path.stat().st_size), provenance="exported")]
+    values = [ValueRecord(metric=FILE_BYTES, value=float(path.stat().st_size), provenance="exported")]
     for prefix, split in (("", work.plan.task.validation), (TEST, work.plan.task.test)):
         values += [
             ValueRecord(metric=f"{prefix}{name}", value=value, provenance="exported")
-            for name, value in _score(work, session, module, split, path).items()
+            for name, value in score_files(main, draft, path.name, work.plan.task, split, module).items()
         ]
     values += [
         latency_value(metric, measured, "exported", work.timer.device_id) for metric, measured in latencies.items()
@@ -125,11 +136,45 @@ def _time(work: StudyWork, module: nn.Module, path: Path) -> dict[str, LatencyMe
     }
 
 
-def _score(work: StudyWork, session: Session, module: nn.Module, split: Split, path: Path) -> dict[str, float]:
-    actual = np.concatenate([session.run_each(batch.numpy()) for batch in split.batches()])
-    expected = predict(module, split).numpy()
-    check_parity(expected, actual, str(path), rounds_inputs=rounds_inputs(path))
-    return work.plan.task.measure(torch.from_numpy(actual), split.targets)
+def _format_numbers(
+    work: StudyWork,
+    architecture: Architecture,
+    module: nn.Module,
+    made: Format,
+    draft: Path,
+    files: Sequence[str],
+) -> list[Number]:
+    """What was measured on the files of a format besides the main one, now or, where that is recorded, before."""
+    for event in work.repository.events(work.study.id):
+        told = event.payload
+        if event.kind == FORMAT_EVENT and (told["architecture"], told["format"]) == (architecture.digest, made.name):
+            return [Number(**number) for number in told["numbers"]]
+    work.pause_if_asked()
+    work.reporter.note(f"{architecture.digest}: scoring the format {made.name}")
+    task = work.plan.task
+    size = sum((draft / name).stat().st_size for name in files)
+    found = [Number(metric=FILE_BYTES, value=float(size), provenance="exported", format=made.name)]
+    for name, split in (("validation", task.validation), ("test", task.test)):
+        found += [
+            Number(metric=metric, value=value, provenance="exported", split=name, format=made.name)
+            for metric, value in score_files(made, draft, files[0], task, split, module).items()
+        ]
+    if LATENCY in work.plan.latencies and is_timed(draft / files[0]):
+        timed = work.timer.time_file(LATENCY, draft / files[0])
+        found.append(
+            Number(
+                metric=LATENCY,
+                value=timed.p50_ms,
+                lower=timed.lower_ms,
+                upper=timed.upper_ms,
+                provenance="exported",
+                device=work.timer.device_id,
+                format=made.name,
+            )
+        )
+    told = {"architecture": architecture.digest, "format": made.name, "numbers": [asdict(one) for one in found]}
+    work.commit(lambda: work.repository.add_event(work.study.id, FORMAT_EVENT, told))
+    return found
 
 
 def numbers(work: StudyWork, architecture: Architecture, exported: Sequence[ValueRecord]) -> list[Number]:
@@ -158,27 +203,24 @@ def _number(work: StudyWork, value: ValueRecord) -> Number:
         provenance=value.provenance,
         split=split,
         device=value.device_id,
+        format=MAIN if value.provenance == "exported" else None,
     )
 
 
 def _origin(work: StudyWork, architecture: Architecture) -> Origin:
-    versions = {name: version(name) for name in RECORDED_PACKAGES}
+    asked = (work.spec.task.name, work.spec.space.name)
+    own = [entry for entry in work.plan.registered.extensions if entry.name in asked]
     return Origin(
         study_id=work.study.id,
         study_name=work.study.name,
         seed=work.spec.seed,
         family=work.spec.space.name,
         architecture=architecture,
-        versions={**versions, "python": platform.python_version(), "runtime": runtime_version()},
-        device=_device(work),
+        specification=work.spec.model_dump(mode="json"),
+        recipe=recipe_of(work, architecture),
+        data=describe_data(work.plan.task),
+        extensions={entry.name: entry.target for entry in own},
+        versions=versions_here(),
+        commit=commit_here(),
+        device=describe_device(work),
     )
-
-
-def _device(work: StudyWork) -> dict[str, Any]:
-    """The machine, and what its latencies are relative to: enough to repeat the measurement."""
-    here = this_device()
-    described: dict[str, Any] = {"id": here.fingerprint, **here.describe()}
-    if work.plan.latencies:
-        described["reference_ms"] = work.repository.device(here.fingerprint).reference_ms
-        described["latency_settings"] = {metric: work.timer.describe(metric) for metric in work.plan.latencies}
-    return described

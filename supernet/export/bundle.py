@@ -1,62 +1,71 @@
 """A folder that holds one model, proves itself and names its origin.
 
-Owns the layout of that folder: which files there are, the manifest with their digests, and the check of all
-of it.  The folder appears whole or not at all.
+Owns what lies in that folder besides what the formats write, what its manifest says, and the check of all of it.  How
+the folder comes to stand is `drafts`', digests and seal are `manifest`'s.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
-import tempfile
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from supernet.errors import BundleError, ExportError
-from supernet.export.card import Number, model_card
-from supernet.export.onnx import check_onnx, rounds_inputs
-from supernet.export.parity import Parity, check_parity
+from supernet.errors import BundleError, ExportError, ParityError, UnknownName
+from supernet.export import standalone
+from supernet.export.drafts import refused_by_the_disk
+from supernet.export.formats.registry import load_format
+from supernet.export.manifest import MANIFEST, check_files, lies_beside, read_manifest, write_manifest
+from supernet.export.model_card import model_card
+from supernet.export.onnx import check_onnx, external_files, rounds_inputs
+from supernet.export.parity import ABSOLUTE, RELATIVE, ROUNDED, Parity, check_parity
 from supernet.export.runtime import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import nn
 
     from search_spaces import Architecture
+    from supernet.export.card import Number
+    from supernet.export.formats.format import Format, Runner
     from supernet.tasks.task import Task
 
-MANIFEST = "manifest.json"
-SEAL = "manifest_sha256"
-FORMAT = 1
+MAIN = "onnx"  # the format that every bundle has: what a front's numbers were measured on
 SAMPLES = 8
+PREDICT = "predict.py"
 
-FILES: Mapping[str, str] = {
-    "model.onnx": "the model, weights inside, free batch size",
+_ABOUT = {
     "model.safetensors": "the weights by name, in full precision",
-    "config.json": "family, sizes and architecture that rebuild the module in Supernaut",
-    "sample_inputs.npy": "real inputs",
+    "config.json": "family, sizes and architecture that rebuild the module in Supernaut; what inputs and classes are",
+    "sample_inputs.npy": "real inputs, prepared",
     "sample_outputs.npy": "the logits that PyTorch computed for them, each on its own",
+    PREDICT: "predicts with NumPy and ONNX Runtime alone: `python predict.py sample`",
     "README.md": "this page",
+    MANIFEST: "SHA-256 of every file, the numbers, and all that is needed to make this again",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where a bundle came from."""
+    """Where a bundle came from; mappings hold what JSON can."""
 
     study_id: str
     study_name: str
     seed: int
     family: str
     architecture: Architecture
+    specification: Mapping[str, Any]  # of the study, as recorded
+    recipe: Mapping[str, Any]  # of the retraining
+    data: Mapping[str, Any]  # checksum, numbers of samples and classes
+    extensions: Mapping[str, str]  # of one's own that it needs: name to "module:object"
     versions: Mapping[str, str]
+    commit: str | None  # of Supernaut, where it runs from a checkout
     device: Mapping[str, Any]
 
 
@@ -65,142 +74,223 @@ class Verified:
     """What a check of a bundle found in order."""
 
     files: int
-    parity: Parity
+    formats: Mapping[str, Parity | None]  # against the stored outputs; None: not run, because it runs code
+    unlisted: tuple[str, ...]  # what else lies in the folder
     manifest: dict[str, Any]
+
+    @property
+    def parity(self) -> Parity:
+        """That of the main format."""
+        found = self.formats[MAIN]
+        assert found is not None
+        return found
+
+
+def write_formats(folder: Path, formats: Sequence[Format], module: nn.Module, task: Task) -> dict[str, tuple[str, ...]]:
+    """Write `module` in each format into `folder`; the names of the files by format, the main one first.
+
+    Raises `BundleError` where the disk refuses, and what a format raises.
+    """
+    written = {}
+    for each in formats:
+        with _writing():
+            written[each.name] = each.write(module, task, folder)
+    return written
 
 
 def write_bundle(
-    folder: Path, *, onnx_file: Path, module: nn.Module, task: Task, origin: Origin, numbers: Sequence[Number]
-) -> Path:
-    """Pack `module`, whose file is `onnx_file`, into `folder`: a new one, an empty one or an older bundle.
+    folder: Path,
+    *,
+    formats: Sequence[Format],
+    written: Mapping[str, tuple[str, ...]],
+    module: nn.Module,
+    task: Task,
+    origin: Origin,
+    numbers: Sequence[Number],
+) -> None:
+    """Add to a draft that holds the files of `formats` everything else, and verify it.
 
-    Raises `BundleError` where the folder holds anything else or cannot be written, `ParityError` where file
-    and module disagree.
+    Raises `BundleError` where it cannot be written, `ParityError` where a file and `module` disagree.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import save_model
 
     from supernet.tasks.task import predict
 
-    folder = folder.resolve()
-    try:
-        refuse_foreign(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise BundleError(f"cannot write into {folder.parent}: {error.strerror or error}.") from error
-    try:
-        samples, _ = task.validation.read(slice(SAMPLES))
-        shutil.copyfile(onnx_file, scratch / "model.onnx")
-        save_model(module, str(scratch / "model.safetensors"))
-        config = {
-            "family": origin.family,
-            "task": task.name,
-            "input_shape": list(task.input_shape),
-            "classes": task.classes,
-            "architecture": dict(origin.architecture),
+    with _writing():
+        samples = task.validation.read(slice(SAMPLES))[0]
+        np.save(folder / "sample_inputs.npy", samples.numpy())
+        np.save(folder / "sample_outputs.npy", predict(module, samples).numpy())
+        if not (folder / "model.safetensors").exists():
+            save_model(module, str(folder / "model.safetensors"))
+        entries = {each.name: _entry(folder, each, written[each.name], samples.numpy()) for each in formats}
+        config = _config(folder, task, origin, entries)
+        _write_json(folder / "config.json", config)
+        shutil.copyfile(Path(standalone.__path__[0]) / PREDICT, folder / PREDICT)
+        content = {
+            "study": {"id": origin.study_id, "name": origin.study_name, "seed": origin.seed},
+            "specification": dict(origin.specification),
+            "task": {"name": task.name, **origin.data},
+            "architecture": {"digest": origin.architecture.digest, "answers": dict(origin.architecture)},
+            "recipe": dict(origin.recipe),
+            "numbers": [asdict(number) for number in numbers],
+            "formats": entries,
+            "extensions": dict(origin.extensions),
+            "device": dict(origin.device),
+            "versions": dict(origin.versions),
+            "commit": origin.commit,
         }
-        _write_json(scratch / "config.json", config)
-        np.save(scratch / "sample_inputs.npy", samples.numpy())
-        np.save(scratch / "sample_outputs.npy", predict(module, samples).numpy())
-        card = model_card(
-            title=f"{origin.study_name}: {origin.architecture.digest}",
-            task=task.name,
-            task_checksum=task.checksum(),
-            study=origin.study_name,
-            architecture=origin.architecture,
-            numbers=numbers,
-            input_shape=task.input_shape,
-            files=FILES,
-            rounds_inputs=rounds_inputs(onnx_file),
-        )
-        (scratch / "README.md").write_text(card, encoding="utf-8")
-        _write_json(
-            scratch / MANIFEST,
-            _sealed(
-                {
-                    "format": FORMAT,
-                    "study": {"id": origin.study_id, "name": origin.study_name, "seed": origin.seed},
-                    "task": {"name": task.name, "sha256": task.checksum()},
-                    "architecture": {
-                        "digest": origin.architecture.digest,
-                        "answers": dict(origin.architecture),
-                    },
-                    "numbers": [asdict(number) for number in numbers],
-                    "device": dict(origin.device),
-                    "versions": dict(origin.versions),
-                    "files": {name: _describe(scratch / name) for name in FILES},
-                }
-            ),
-        )
-        verify_bundle(scratch)
-        _replace_folder(scratch, folder)
-    except (OSError, SafetensorError) as error:
-        raise BundleError(f"cannot write the bundle {folder}: {getattr(error, 'strerror', None) or error}.") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return folder
+        card = model_card(content, config, _purposes(entries))
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        write_manifest(folder, content)
+    verify_bundle(folder, run_code=True)  # our own
 
 
-def verify_bundle(folder: Path) -> Verified:
-    """Check digests, the ONNX file, and that it computes the sample outputs.  Needs no torch.
+def verify_bundle(folder: Path, *, run_code: bool = False) -> Verified:
+    """Check digests, the ONNX files, and that every format computes the sample outputs.
 
-    Raises `BundleError` or `ParityError`, naming the first thing that is wrong.
+    Formats that come as code are run only with `run_code`: digests do not say who wrote it.  Needs torch only for
+    formats that do.  Raises `BundleError` or `ParityError`, naming the first thing that is wrong.
     """
     manifest = read_manifest(folder)
-    for name, expected in manifest["files"].items():
-        _check_file(folder, name, expected)
-    model = folder / "model.onnx"
-    check_onnx(model)
-    inputs, outputs = (_read_array(folder / f"sample_{what}.npy") for what in ("inputs", "outputs"))
+    check_files(folder, manifest)
+    for name in manifest["files"]:
+        if name.endswith(".onnx"):
+            _check_weights(folder / name, manifest["files"])
+            check_onnx(folder / name)
+    inputs = _read_array(folder / "sample_inputs.npy")
+    parities = {}
+    for name, entry in formats_of(manifest).items():
+        made = _known_format(folder, name)
+        parities[name] = None if made.runs_code and not run_code else _check_format(folder, made, entry, inputs)
+    listed = {MANIFEST, *manifest["files"]}
+    return Verified(
+        files=len(manifest["files"]),
+        formats=parities,
+        unlisted=tuple(sorted(path.name for path in folder.iterdir() if path.name not in listed)),
+        manifest=manifest,
+    )
+
+
+def formats_of(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a manifest says of each format, the main one first.  Raises `BundleError` where it is damaged."""
+    if manifest["format"] == 1:
+        return {MAIN: {"files": ["model.onnx"], "exact": True, "sample_outputs": "sample_outputs.npy"}}
+    formats = manifest.get("formats")
+    if not isinstance(formats, dict) or MAIN not in formats:
+        raise BundleError(f"the {MANIFEST} is damaged: it does not say which formats there are; export it again.")
+    for name, entry in formats.items():
+        needed = [*entry["files"], entry["sample_outputs"]] if isinstance(entry, dict) else [None]
+        if not needed[:-1] or not set(needed) <= set(manifest["files"]):
+            raise BundleError(f"the {MANIFEST} is damaged: it does not list the files of {name!r}; export it again.")
+    return {MAIN: formats[MAIN], **formats}
+
+
+def run_each(run: Runner, inputs: NDArray[Any]) -> NDArray[Any]:
+    """Logits, one sample at a time: what a file that rounds its inputs computes depends on the batch."""
+    return np.concatenate([run(inputs[row : row + 1]) for row in range(len(inputs))])
+
+
+def _entry(folder: Path, made: Format, files: Sequence[str], samples: NDArray[Any]) -> dict[str, Any]:
+    """What the manifest says of one format.
+
+    One that is not `exact` computes something else than the module: its own outputs are stored, so that damage and
+    other processors are noticed.
+    """
+    outputs = "sample_outputs.npy"
+    if not made.exact:
+        outputs = f"sample_outputs.{made.name}.npy"
+        np.save(folder / outputs, run_each(made.open(folder), samples))
+    main = folder / files[0]
+    return {
+        "files": list(files),
+        "bytes": sum((folder / name).stat().st_size for name in files),
+        "axes": list(made.axes(folder)),
+        "exact": made.exact,
+        "rounds_inputs": main.suffix == ".onnx" and rounds_inputs(main),
+        "sample_outputs": outputs,
+        "about": made.about,
+    }
+
+
+def _config(folder: Path, task: Task, origin: Origin, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What rebuilds the module, and what `predict.py` has to know."""
+    example = task.example(1)
+    models = {
+        name: {
+            "file": entry["files"][0],
+            "sample_outputs": entry["sample_outputs"],
+            "tolerance": _tolerance(entry),
+        }
+        for name, entry in entries.items()
+        if entry["files"][0].endswith(".onnx") and len(Session(folder / entry["files"][0]).example(1)) == 1
+    }
+    return {
+        "family": origin.family,
+        "task": task.name,
+        "input_shape": list(task.input_shape),
+        "inputs": {
+            "kind": task.kind,
+            "shape": list(task.input_shape),
+            "type": str(example.numpy().dtype),
+            "vocabulary": task.vocabulary,
+        },
+        "classes": task.classes,
+        "class_names": list(task.class_names),
+        "architecture": dict(origin.architecture),
+        "models": models,
+    }
+
+
+def _tolerance(entry: Mapping[str, Any]) -> dict[str, float]:
+    loose = entry["rounds_inputs"] or not entry["exact"]
+    return {"absolute": ABSOLUTE, "relative": RELATIVE, "of_spread": ROUNDED if loose else 0.0}
+
+
+def _purposes(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """What each file is for, in the order in which a person would look at them."""
+    found = {}
+    for name, entry in entries.items():
+        for position, file in enumerate(entry["files"]):
+            if file not in _ABOUT:
+                found[file] = f"the model as `{name}`" if position == 0 else f"belongs to `{name}`"
+        if entry["sample_outputs"] not in _ABOUT:
+            found[entry["sample_outputs"]] = f"what `{name}` computed for the sample inputs when it was written"
+    return {**found, **_ABOUT}
+
+
+def _check_weights(path: Path, listed: Mapping[str, Any]) -> None:
+    """Raise `BundleError` where an ONNX file keeps weights in a file that is not part of the bundle."""
+    for location in external_files(path):
+        if not lies_beside(location):
+            raise BundleError(f"{path} keeps weights in {location!r}, which does not lie in this folder: refused.")
+        if location not in listed:
+            raise BundleError(f"{path} keeps weights in {location!r}, which is no file of this bundle: refused.")
+
+
+def _known_format(folder: Path, name: str) -> Format:
     try:
-        actual = Session(model).run_each(inputs)
+        return load_format(name)
+    except UnknownName as error:
+        raise BundleError(f"{folder} holds the format {name!r}, which this Supernaut does not know: {error}") from error
+
+
+def _check_format(folder: Path, made: Format, entry: Mapping[str, Any], inputs: NDArray[Any]) -> Parity:
+    main = folder / entry["files"][0]
+    expected = _read_array(folder / entry["sample_outputs"])
+    try:
+        actual = run_each(made.open(folder), inputs)
     except ExportError as error:
         raise BundleError(f"the model of the bundle does not run: {error}") from error
-    parity = check_parity(outputs, actual, str(model), rounds_inputs=rounds_inputs(model))
-    return Verified(files=len(manifest["files"]), parity=parity, manifest=manifest)
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a bundle.  Raises `BundleError` where it is missing, damaged or of a newer format."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}.")
+    loose = not entry["exact"] or (main.suffix == ".onnx" and rounds_inputs(main))
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BundleError(f"{path} cannot be read: {error}; export the bundle again.") from error
-    known = manifest.get("format") if isinstance(manifest, dict) else None
-    if not isinstance(known, int):
-        raise BundleError(f"{path} is damaged: it names no format; export the bundle again.")
-    if known > FORMAT:
-        raise BundleError(f"{path} has format {known}; this Supernaut reads up to {FORMAT}: upgrade it.")
-    if manifest != _sealed(manifest):
-        raise BundleError(f"{path} is damaged: it does not match its own digest; export the bundle again.")
-    listed = manifest.get("files")
-    if not isinstance(listed, dict) or not set(FILES) <= set(listed):
-        raise BundleError(f"{path} is damaged: it does not list every file of a bundle; export it again.")
-    return dict(manifest)
-
-
-def _sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest with a digest of everything else in it."""
-    content = {name: value for name, value in manifest.items() if name != SEAL}
-    return {**content, SEAL: hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}
-
-
-def _check_file(folder: Path, name: str, expected: Any) -> None:
-    path = folder / name
-    if Path(name).name != name:
-        raise BundleError(f"{folder / MANIFEST} names {name!r}, which does not lie in this folder.")
-    if not path.is_file() or path.is_symlink():
-        raise BundleError(f"{path} is missing from the bundle; export it again.")
-    try:
-        actual = _describe(path)
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if actual != expected:
-        raise BundleError(f"{path} is damaged: it does not match its SHA-256 in {MANIFEST}; export it again.")
+        return check_parity(expected, actual, str(main), rounds_inputs=loose)
+    except ParityError as error:
+        if entry["exact"]:
+            raise
+        raise ParityError(
+            f"{main} does not compute here what it computed when it was written: another processor rounds differently, "
+            f"or the files do not belong together ({error})"
+        ) from error
 
 
 def _read_array(path: Path) -> NDArray[Any]:
@@ -212,49 +302,17 @@ def _read_array(path: Path) -> NDArray[Any]:
     return array
 
 
-def refuse_foreign(folder: Path) -> None:
-    """Raise `BundleError` where a bundle may not be written: into anything but a new folder or an older bundle.
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Turns what a full disk makes of a write into `BundleError`."""
+    from safetensors import SafetensorError
 
-    A manifest.json alone does not make one: many other programs write such a file too.
-    """
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise BundleError(f"{folder} is a file; give a folder that is new or empty.")
-    found = {path.name for path in folder.iterdir()}
-    if not found:
-        return
-    remedy = "give another folder, or empty this one"
-    try:
-        known = {MANIFEST, *FILES, *read_manifest(folder)["files"]}
-    except BundleError as error:
-        raise BundleError(f"{folder} holds something else than a readable bundle; {remedy}. ({error})") from error
-    if found - known:
-        raise BundleError(f"{folder} holds {min(found - known)!r}, which belongs to no bundle; {remedy}.")
-
-
-def _describe(path: Path) -> dict[str, Any]:
-    content = path.read_bytes()
-    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    with refused_by_the_disk("the files of the bundle"):
+        try:
+            yield
+        except SafetensorError as error:
+            raise BundleError(f"cannot write the files of the bundle: {error}.") from error
 
 
 def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _replace_folder(new: Path, folder: Path) -> None:
-    """Put `new` in the place of `folder`; an older bundle there is removed only after the swap."""
-    for path in new.iterdir():
-        path.chmod(0o644)  # safetensors would keep its file to this user
-    new.chmod(0o755)
-    if not folder.exists():
-        new.rename(folder)
-        return
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    folder.rename(old)
-    try:
-        new.rename(folder)
-    except OSError:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old)

@@ -1,4 +1,4 @@
-"""The model card of a bundle, and the drawing of an architecture as text."""
+"""The numbers of a bundle, and the drawing of an architecture as text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from search_spaces import Architecture
 
@@ -15,9 +15,6 @@ _NUMBERED = re.compile(r"([^.]+)s\.(\d+)\.(.+)")  # layers.3.mixer: layer, 3, mi
 
 Place = tuple[tuple[str, int], ...]
 """Where an answer belongs: () to the whole, (("stage", 0), ("block", 2)) to the third block of the first stage."""
-
-_ROUNDING = """Layers of 8 bits round their inputs with one range for the whole batch, so that an answer depends a
-little on its batch.  All scores here were measured one sample at a time."""
 
 _UNITS = {
     "error": "fraction",
@@ -47,6 +44,7 @@ class Number:
     lower: float | None = None
     upper: float | None = None
     device: str | None = None
+    format: str | None = None  # of an exported number: the file that it was measured on
 
     @property
     def text(self) -> str:
@@ -99,57 +97,3 @@ def _by_place(architecture: Architecture) -> dict[Place, dict[str, object]]:
 
 def _listed(answers: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in answers.items())
-
-
-def model_card(
-    *,
-    title: str,
-    task: str,
-    task_checksum: str,
-    study: str,
-    architecture: Architecture,
-    numbers: Sequence[Number],
-    input_shape: Sequence[int],
-    files: Mapping[str, str],
-    rounds_inputs: bool,
-) -> str:
-    """The bundle's README.md."""
-    rows = "\n".join(
-        f"| {n.metric} | {n.text} | {n.provenance} | {n.split or ''} | {n.device or ''} |" for n in numbers
-    )
-    listing = "\n".join(f"- `{name}`: {purpose}" for name, purpose in files.items())
-    drawing = "\n".join(architecture_lines(architecture))
-    shape = ", ".join(str(size) for size in input_shape)
-    rounding = f"\n{_ROUNDING}\n" if rounds_inputs else ""
-    return f"""# {title}
-
-Found and trained by Supernaut in the study `{study}` for the task `{task}` (SHA-256 of its data:
-`{task_checksum[:16]}...`).  The model is `model.onnx`; it needs ONNX Runtime and NumPy, nothing of Supernaut:
-
-```python
-import numpy as np, onnxruntime
-session = onnxruntime.InferenceSession("model.onnx")
-inputs = np.load("sample_inputs.npy")            # (any batch, {shape}), of the type that the file reads
-logits = session.run(None, {{"input": inputs}})[0]
-print(logits.argmax(-1))
-```
-
-## Numbers
-
-| metric | value | provenance | split | device |
-|---|---|---|---|---|
-{rows}
-
-`computed` follows from the structure, `inherited` was measured with the supernet's shared weights,
-`retrained` after training alone, `exported` on the file in this folder.  Brackets hold 90 % intervals.
-{rounding}
-## Architecture `{architecture.digest}`
-
-```
-{drawing}
-```
-
-## Files
-
-{listing}
-"""

@@ -80,7 +80,7 @@ def check_onnx(path: Path) -> None:
     import onnx
 
     try:
-        onnx.checker.check_model(onnx.load(path, load_external_data=False), full_check=True)
+        onnx.checker.check_model(str(path), full_check=True)  # by path: weights may lie beside it
     except Exception as error:
         raise BundleError(f"{path} is not a valid ONNX model: {_first_lines(error)}") from error
 
@@ -98,6 +98,33 @@ def weight_files(path: Path) -> list[Path]:
         raise ExportError(f"{path} is not an ONNX model: {_first_lines(error)}.") from error
     named = {entry.value for weight in weights for entry in weight.external_data if entry.key == "location"}
     return [path.parent / name for name in sorted(named)]
+
+
+def external_files(path: Path) -> list[str]:
+    """Where an ONNX file says that values lie outside of it, in any of its graphs, as it writes it.
+
+    Raises `BundleError` where it is no ONNX file.
+    """
+    import onnx
+
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:
+        raise BundleError(f"{path} is not a valid ONNX model: {_first_lines(error)}") from error
+    return sorted(
+        {entry.value for tensor in _tensors(model) for entry in tensor.external_data if entry.key == "location"}
+    )
+
+
+def _tensors(part: Any) -> Iterator[Any]:
+    """Every tensor below a message of an ONNX file: those of branches, loops and constants, too."""
+    if part.DESCRIPTOR.name == "TensorProto":
+        yield part
+        return
+    for field, value in part.ListFields():
+        if field.message_type is not None:
+            for child in value if isinstance(value, Sequence) else (value,):
+                yield from _tensors(child)
 
 
 def rounds_inputs(path: Path) -> bool:

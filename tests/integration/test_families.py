@@ -13,6 +13,7 @@ import pytest
 from search_spaces import space_names
 from supernet.tasks.registry import task_names
 from tests.integration.studies import write
+from tests.supernet.export.standalone import linked, run_alone
 from tests.supernet.tasks.pictures import encode, write_folder
 from tests.supernet.tasks.waves import wav
 
@@ -160,13 +161,21 @@ STUDIES: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """NumPy, ONNX Runtime and what these need."""
+    return linked(tmp_path_factory.mktemp("alone") / "packages")
+
+
 def test_no_family_and_no_task_is_missing() -> None:
     assert {spec["space"]["name"] for _, spec in STUDIES.values()} == set(space_names())
     assert {spec["task"]["name"] for _, spec in STUDIES.values()} == set(task_names())
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_a_study_ends_in_a_verified_bundle(name: str, tmp_path: Path, call: Call) -> None:
+def test_a_study_ends_in_a_verified_bundle_that_predicts_alone(
+    name: str, tmp_path: Path, call: Call, packages: Path
+) -> None:
     data, spec = STUDIES[name]
     if data is not None:
         assert call("data", "add", "mine", data(tmp_path / "data"))[0] == 0
@@ -178,3 +187,5 @@ def test_a_study_ends_in_a_verified_bundle(name: str, tmp_path: Path, call: Call
     assert "predicted" not in {point[f"{metric}_provenance"] for point in front for metric in spec["objectives"]}
     (bundle,) = (tmp_path / "home" / "studies").glob("*/bundles/*")
     assert call("verify", bundle)[0] == 0
+    alone = run_alone(packages, bundle / "predict.py", "sample", cwd=tmp_path)
+    assert alone.returncode == 0, alone.stderr

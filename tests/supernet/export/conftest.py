@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
 from search_spaces import Architecture
-from supernet.export.bundle import Origin, write_bundle
+from supernet.export.bundle import Origin, write_bundle, write_formats
 from supernet.export.card import Number
+from supernet.export.drafts import drafting
+from supernet.export.formats.full import Full
 from supernet.export.onnx import export_onnx
 from supernet.models.registry import load_builder
 from supernet.tasks.registry import load_task
@@ -81,21 +83,63 @@ def exported(tmp_path_factory: pytest.TempPathFactory, task: Task) -> list[Expor
     return found
 
 
-def origin_of(architecture: Architecture) -> Origin:
+@dataclass(frozen=True, kw_only=True)
+class Copied(Full):
+    """A format whose file was written before."""
+
+    path: Path
+
+    def write(self, module: nn.Module, task: Task, folder: Path) -> tuple[str, ...]:
+        shutil.copyfile(self.path, folder / self.file)
+        return (self.file,)
+
+
+def copied(path: Path, **changes: Any) -> Copied:
+    """The main format; `changes` make another one of it."""
+    return Copied(
+        **{"name": "onnx", "about": "as exported", "file": "model.onnx", "exact": True, "path": path, **changes}
+    )
+
+
+def origin_of(architecture: Architecture, task: Task) -> Origin:
     return Origin(
         study_id="0123abcd",
         study_name="first-light",
         seed=3,
         family="vision_transformer",
         architecture=architecture,
+        specification={"name": "first-light", "task": {"name": "digits"}},
+        recipe={"start": "inherited", "learning_rate": 0.002, "trials": [{"learning_rate": 0.002, "error": 0.05}]},
+        data={"sha256": task.checksum(), "samples": {"train": 5, "validation": 6, "test": 7}, "classes": 10},
+        extensions={},
         versions={"torch": torch.__version__},
-        device={"processor": "a processor", "cores": 2},
+        commit=None,
+        device={"id": "a device", "processor": "a processor", "cores": 2},
     )
 
 
+def write(folder: Path, one: Exported, task: Task, **changes: Any) -> Path:
+    """A bundle of an exported module."""
+    formats = changes.pop("formats", (copied(one.path),))
+    parts = {"module": one.module, "task": task, "origin": origin_of(one.architecture, task), "numbers": NUMBERS}
+    with drafting(folder) as draft:
+        written = write_formats(draft, formats, one.module, task)
+        write_bundle(draft, formats=formats, written=written, **{**parts, **changes})
+    return folder
+
+
 NUMBERS = (
-    Number(metric="error", value=0.0312, provenance="exported", split="test"),
-    Number(metric="latency_ms", value=0.0512, provenance="exported", lower=0.05, upper=0.0533, device="a device"),
+    Number(metric="error", value=0.0412, provenance="inherited", split="validation"),
+    Number(metric="error", value=0.0312, provenance="exported", split="test", format="onnx"),
+    Number(
+        metric="latency_ms",
+        value=0.0512,
+        provenance="exported",
+        lower=0.05,
+        upper=0.0533,
+        device="a device",
+        format="onnx",
+    ),
     Number(metric="parameters", value=12_345, provenance="computed"),
 )
 
@@ -103,15 +147,7 @@ NUMBERS = (
 @pytest.fixture(scope="session")
 def whole_bundle(tmp_path_factory: pytest.TempPathFactory, exported: list[Exported], task: Task) -> Path:
     """A bundle that nobody may change; `bundle` is a copy to damage."""
-    one = exported[0]
-    return write_bundle(
-        tmp_path_factory.mktemp("bundles") / "model",
-        onnx_file=one.path,
-        module=one.module,
-        task=task,
-        origin=origin_of(one.architecture),
-        numbers=NUMBERS,
-    )
+    return write(tmp_path_factory.mktemp("bundles") / "model", exported[0], task)
 
 
 @pytest.fixture

@@ -20,36 +20,30 @@ from safetensors.torch import load_file
 from search_spaces import Architecture
 from supernet.errors import BundleError, ParityError
 from supernet.export import bundle as bundles
-from supernet.export.bundle import FILES, FORMAT, MANIFEST, read_manifest, verify_bundle, write_bundle
+from supernet.export import manifest as manifests
+from supernet.export.bundle import verify_bundle
+from supernet.export.manifest import FORMAT, MANIFEST, REQUIRED, describe, read_manifest
 from supernet.models.registry import load_builder
 from supernet.tasks.task import predict
-from tests.supernet.export.conftest import NUMBERS, Exported, origin_of
+from tests.supernet.export.conftest import copied, write
 
 if TYPE_CHECKING:
     from supernet.tasks.task import Task
+    from tests.supernet.export.conftest import Exported
 
-
-def write(folder: Path, one: Exported, task: Task, **changes: Any) -> Path:
-    parts = {
-        "onnx_file": one.path,
-        "module": one.module,
-        "task": task,
-        "origin": origin_of(one.architecture),
-        "numbers": NUMBERS,
-    }
-    return write_bundle(folder, **{**parts, **changes})
+FILES = REQUIRED[FORMAT]
 
 
 def rewrite_manifest(folder: Path, **changes: Any) -> None:
     """Change entries of the manifest and seal it anew, as someone would who wants to deceive."""
     manifest = {**json.loads((folder / MANIFEST).read_text()), **changes}
-    (folder / MANIFEST).write_text(json.dumps(bundles._sealed(manifest)))
+    (folder / MANIFEST).write_text(manifests._as_written(manifest))
 
 
 def accept(folder: Path, name: str) -> None:
     """Write the digest of a changed file into the manifest."""
     files = json.loads((folder / MANIFEST).read_text())["files"]
-    rewrite_manifest(folder, files={**files, name: bundles._describe(folder / name)})
+    rewrite_manifest(folder, files={**files, name: describe(folder / name)})
 
 
 def test_a_bundle_is_complete_and_verifies(whole_bundle: Path, exported: list[Exported], task: Task) -> None:
@@ -60,9 +54,16 @@ def test_a_bundle_is_complete_and_verifies(whole_bundle: Path, exported: list[Ex
     manifest = found.manifest
     assert manifest["format"] == FORMAT
     assert manifest["study"] == {"id": "0123abcd", "name": "first-light", "seed": 3}
-    assert manifest["task"] == {"name": "digits", "sha256": task.checksum()}
+    assert manifest["task"]["name"] == "digits"
+    assert manifest["task"]["sha256"] == task.checksum()
+    assert manifest["task"]["samples"]["test"] == 7
     assert manifest["architecture"]["digest"] == exported[0].architecture.digest
-    assert [number["provenance"] for number in manifest["numbers"]] == ["exported", "exported", "computed"]
+    assert [number["provenance"] for number in manifest["numbers"]] == [
+        "inherited",
+        "exported",
+        "exported",
+        "computed",
+    ]
     assert all(re.fullmatch("[0-9a-f]{64}", entry["sha256"]) for entry in manifest["files"].values())
     assert str(Path.cwd()) not in (whole_bundle / MANIFEST).read_text()
 
@@ -124,7 +125,7 @@ def test_a_missing_file_is_found(bundle: Path, name: str) -> None:
 def test_a_link_or_a_folder_in_the_place_of_a_file_is_refused(bundle: Path, whole_bundle: Path) -> None:
     (bundle / "model.onnx").unlink()
     (bundle / "model.onnx").symlink_to(whole_bundle / "model.onnx")
-    with pytest.raises(BundleError, match=r"model\.onnx is missing"):
+    with pytest.raises(BundleError, match=r"model\.onnx is a link"):
         verify_bundle(bundle)
     (bundle / "model.onnx").unlink()
     (bundle / "model.onnx").mkdir()
@@ -151,7 +152,7 @@ def test_a_truncated_manifest_is_refused(bundle: Path) -> None:
 
 def test_a_newer_format_asks_for_an_upgrade_whatever_else_it_holds(bundle: Path) -> None:
     (bundle / MANIFEST).write_text(json.dumps({"format": FORMAT + 1, "contents": []}))
-    with pytest.raises(BundleError, match=r"reads up to 1: upgrade"):
+    with pytest.raises(BundleError, match=r"reads up to 2: upgrade"):
         verify_bundle(bundle)
 
 
@@ -162,13 +163,13 @@ def test_a_changed_number_is_found(bundle: Path) -> None:
         verify_bundle(bundle)
 
 
-@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "sub/../../outside", "sub/file", ".."])
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "sub/../../outside", "sub/file", "..", "a\\\\b", "."])
 def test_a_name_outside_the_folder_is_refused(bundle: Path, name: str) -> None:
     outside = bundle.parent / "outside"
     outside.write_text("x")
     files = json.loads((bundle / MANIFEST).read_text())["files"]
-    rewrite_manifest(bundle, files={**files, name: bundles._describe(outside)})
-    with pytest.raises(BundleError, match=r"does not lie in this folder|is missing"):
+    rewrite_manifest(bundle, files={**files, name: describe(outside)})
+    with pytest.raises(BundleError, match=r"manifest\.json names .*, which does not lie in this folder: refused"):
         verify_bundle(bundle)
 
 
@@ -229,6 +230,114 @@ def test_what_is_no_bundle_says_so(tmp_path: Path, what: str) -> None:
         folder.write_text("x")
     with pytest.raises(BundleError, match="is no bundle"):
         read_manifest(folder)
+
+
+def test_a_manifest_whose_values_are_the_same_but_not_its_bytes_is_refused(bundle: Path) -> None:
+    content = (bundle / MANIFEST).read_text()
+    (bundle / MANIFEST).write_text(content.replace('": ', '":\t', 1))
+    with pytest.raises(BundleError, match="does not match its own digest"):
+        verify_bundle(bundle)
+
+
+def keep_weights_in(bundle: Path, location: str) -> None:
+    """Let the model name a file with weights, as exporters write it for large ones, and the manifest agree."""
+    import onnx
+
+    model = onnx.load(bundle / "model.onnx")
+    weight = max(model.graph.initializer, key=lambda one: len(one.raw_data))
+    (bundle / "weights.bin").write_bytes(weight.raw_data)
+    weight.ClearField("raw_data")
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value=location)
+    (bundle / "model.onnx").write_bytes(model.SerializeToString())
+    accept(bundle, "model.onnx")
+
+
+@pytest.mark.parametrize("location", ["../weights.bin", "/etc/hostname", "sub/weights.bin"])
+def test_weights_outside_the_folder_are_refused_by_name(bundle: Path, location: str) -> None:
+    keep_weights_in(bundle, location)
+    with pytest.raises(BundleError, match=rf"keeps weights in '{re.escape(location)}', which does not lie in this"):
+        verify_bundle(bundle)
+
+
+def test_weights_beside_the_model_must_be_listed_and_no_link(bundle: Path) -> None:
+    keep_weights_in(bundle, "weights.bin")
+    with pytest.raises(BundleError, match=r"'weights\.bin', which is no file of this bundle"):
+        verify_bundle(bundle)
+    accept(bundle, "weights.bin")
+    verify_bundle(bundle)
+    (bundle / "weights.bin").rename(bundle.parent / "weights.bin")
+    (bundle / "weights.bin").symlink_to("../weights.bin")
+    with pytest.raises(BundleError, match=r"weights\.bin is a link"):
+        verify_bundle(bundle)
+
+
+def test_what_else_lies_there_is_told(bundle: Path) -> None:
+    assert verify_bundle(bundle).unlisted == ()
+    (bundle / "numpy.py").write_text("what predict.py would import")
+    assert verify_bundle(bundle).unlisted == ("numpy.py",)
+
+
+def test_a_bundle_of_the_first_format_is_verified(bundle: Path) -> None:
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    (bundle / "predict.py").unlink()
+    files = {name: entry for name, entry in manifest["files"].items() if name != "predict.py"}
+    kept = {name: manifest[name] for name in ("study", "architecture", "numbers", "device", "versions")}
+    old = {**kept, "task": {"name": "digits", "sha256": "0"}, "format": 1, "files": files}
+    (bundle / MANIFEST).write_text(manifests._as_written(old))
+    found = verify_bundle(bundle)
+    assert (found.files, list(found.formats), found.parity.samples) == (6, ["onnx"], 8)
+    (bundle / "README.md").write_text("another card")
+    with pytest.raises(BundleError, match=r"README\.md is damaged"):
+        verify_bundle(bundle)
+
+
+def test_a_format_that_nobody_knows_is_refused_by_name(bundle: Path) -> None:
+    formats = json.loads((bundle / MANIFEST).read_text())["formats"]
+    rewrite_manifest(bundle, formats={**formats, "gguf": formats["onnx"]})
+    with pytest.raises(BundleError, match="holds the format 'gguf'"):
+        verify_bundle(bundle)
+    rewrite_manifest(bundle, formats={})
+    with pytest.raises(BundleError, match="does not say which formats"):
+        verify_bundle(bundle)
+    rewrite_manifest(bundle, formats={"onnx": {**formats["onnx"], "files": ["/etc/hostname"]}})
+    with pytest.raises(BundleError, match="does not list the files of 'onnx'"):
+        verify_bundle(bundle)
+
+
+def test_a_format_that_computes_something_else_is_held_to_its_own_outputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exported: list[Exported], task: Task
+) -> None:
+    """As one that rounds does: here, what another network of the same shape computes."""
+    one = exported[0]
+    other = tmp_path / "other.onnx"
+    keep = onnx_with_larger_weights(one.path)
+    other.write_bytes(keep)
+    loose = copied(other, name="onnx-loose", file="loose.onnx", exact=False)
+    load = bundles.load_format
+    monkeypatch.setattr(bundles, "load_format", lambda name: loose if name == "onnx-loose" else load(name))
+    folder = write(tmp_path / "bundle", one, task, formats=(copied(one.path), loose))
+    found = verify_bundle(folder)
+    assert set(found.formats) == {"onnx", "onnx-loose"}
+    assert "sample_outputs.onnx-loose.npy" in found.manifest["files"]
+    assert "loose.onnx" in (folder / "README.md").read_text()
+    np.save(folder / "sample_outputs.onnx-loose.npy", np.load(folder / "sample_outputs.npy"))
+    accept(folder, "sample_outputs.onnx-loose.npy")
+    with pytest.raises(ParityError, match=r"loose\.onnx does not compute here what it computed when it was written"):
+        verify_bundle(folder)
+
+
+def onnx_with_larger_weights(path: Path) -> bytes:
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(path)
+    for weight in model.graph.initializer:
+        values = numpy_helper.to_array(weight)
+        if values.dtype == np.float32 and values.ndim == 2:
+            weight.CopyFrom(numpy_helper.from_array(values * np.float32(1.5), weight.name))
+    content: bytes = model.SerializeToString()
+    return content
 
 
 # Writing
@@ -317,7 +426,7 @@ def test_if_the_swap_fails_the_older_bundle_is_put_back(
     rename = Path.rename
 
     def refuse_the_second(self: Path, target: Path) -> Path:
-        if target == bundle and not self.name.endswith(".old"):
+        if target == bundle and self.name == "new":
             full()
         return rename(self, target)
 
@@ -332,7 +441,7 @@ def test_a_file_that_computes_something_else_is_not_packed(
     tmp_path: Path, exported: list[Exported], task: Task
 ) -> None:
     with pytest.raises(ParityError):
-        write(tmp_path / "bundle", exported[1], task, onnx_file=exported[0].path)
+        write(tmp_path / "bundle", exported[1], task, formats=(copied(exported[0].path),))
     assert not any(tmp_path.iterdir())
 
 
@@ -358,6 +467,6 @@ def test_safetensors_errors_are_ours_too(
         raise SafetensorError("I/O error: No space left on device")
 
     monkeypatch.setattr(safetensors.torch, "save_model", refuse)
-    with pytest.raises(BundleError, match=r"cannot write the bundle .*No space left"):
+    with pytest.raises(BundleError, match=r"cannot write the files of the bundle: .*No space left"):
         write(tmp_path / "bundle", exported[1], task)
     assert not any(tmp_path.iterdir())

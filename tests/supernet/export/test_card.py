@@ -1,14 +1,12 @@
-"""The model card."""
+"""Numbers and architectures as text."""
 
 from __future__ import annotations
-
-import re
 
 import pytest
 
 from search_spaces import Architecture
-from supernet.export.card import Number, architecture_lines, architecture_summary, model_card, unit_of
-from tests.supernet.export.conftest import MIXERS, NUMBERS, architecture_of
+from supernet.export.card import Number, architecture_lines, architecture_summary, unit_of
+from tests.supernet.export.conftest import MIXERS, architecture_of
 
 
 @pytest.mark.parametrize(
@@ -85,48 +83,6 @@ def test_the_summary_is_what_holds_for_all_and_by_stage() -> None:
     assert architecture_summary(many) == "width 16/72/88 by stage"
 
 
-def test_the_card_holds_every_number_with_unit_and_provenance() -> None:
-    architecture = architecture_of(MIXERS, width=32, patch=2)
-    card = model_card(
-        title="first-light: abc",
-        task="digits",
-        task_checksum="f" * 64,
-        study="first-light",
-        architecture=architecture,
-        numbers=NUMBERS,
-        input_shape=(1, 8, 8),
-        files={"model.onnx": "the model"},
-        rounds_inputs=False,
-    )
-    assert "| error | 0.0312 fraction | exported | test |  |" in card
-    assert "| latency_ms | 0.0512 [0.0500, 0.0533] ms | exported |  | a device |" in card
-    assert "| parameters | 12,345 values | computed |  |  |" in card
-    assert "(any batch, 1, 8, 8)" in card
-    assert architecture.digest in card
-    assert "\n".join(architecture_lines(architecture)) in card
-    assert "- `model.onnx`: the model" in card
-    assert not re.search(r"\{\w+\}", card), "a field was left unfilled"
-
-
 def test_every_unit_belongs_to_a_metric_in_words() -> None:
     assert [unit_of(name) for name in ("latency_ms", "decode_latency_ms", "kv_cache_bytes")] == ["ms", "ms", "bytes"]
     assert [unit_of(name) for name in ("macs", "eer", "perplexity")] == ["multiply-adds", "fraction", ""]
-
-
-def test_the_card_of_a_file_that_rounds_inputs_says_so() -> None:
-    def card(rounds_inputs: bool) -> str:
-        return model_card(
-            title="t",
-            task="digits",
-            task_checksum="f" * 64,
-            study="s",
-            architecture=architecture_of(MIXERS, width=32, patch=2),
-            numbers=NUMBERS,
-            input_shape=(1, 8, 8),
-            files={},
-            rounds_inputs=rounds_inputs,
-        )
-
-    words = "an answer depends a\nlittle on its batch"
-    assert words in card(True)
-    assert words not in card(False)
