@@ -10,7 +10,7 @@ from supernet.export.bundle import MAIN
 from supernet.export.formats.registry import format_names, load_format
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import nn
 
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from supernet.tasks.task import Task
 
 
-def formats_for(names: Sequence[str], module: nn.Module, task: Task, field: str) -> tuple[Format, ...]:
-    """The formats of these names, each once, the main one first: every bundle has it.
+def formats_for(
+    names: Sequence[str], module: nn.Module, task: Task, field: str
+) -> tuple[tuple[Format, ...], dict[str, str]]:
+    """The formats of these names that apply to `module`, each once, the main one first: every bundle has it.
 
-    `module` is any one of what will be written.  Raises `SpecError`, which names `field`, for one that does not exist
-    or does not apply.
+    And why the others do not, by name.  Raises `SpecError`, which names `field`, for one that does not exist.
     """
     known = format_names()
-    found = []
+    found, left_out = [], {}
     for name in dict.fromkeys((MAIN, *names)):
         if name not in known:
             near = get_close_matches(name, known, n=1, cutoff=0.5)
@@ -33,7 +34,14 @@ def formats_for(names: Sequence[str], module: nn.Module, task: Task, field: str)
             raise SpecError(f"{field}: there is no format {name!r};{hint} allowed: {', '.join(known)}.")
         made = load_format(name)
         reason = made.refusal(module, task)
-        if reason is not None:
-            raise SpecError(f"{field}: the format {name!r} does not apply: {reason.rstrip('.')}. Leave it out.")
-        found.append(made)
-    return tuple(found)
+        if reason is None:
+            found.append(made)
+        else:
+            left_out[name] = reason.rstrip(".")
+    return tuple(found), left_out
+
+
+def refuse(left_out: Mapping[str, str], field: str) -> None:
+    """Raise `SpecError` for the first format that does not apply, if there is one."""
+    for name, reason in left_out.items():
+        raise SpecError(f"{field}: the format {name!r} does not apply: {reason}. Leave it out.")

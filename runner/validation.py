@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from predictors.costs import cost, model_size
 from predictors.design import spread
 from runner.errors import ExtensionError, SpecError, Unreachable
-from runner.formats import formats_for
+from runner.formats import formats_for, refuse
 from runner.front import NAMED_POINTS
 from runner.recipes import check_training
 from runner.registered.own_check import check_own_factory, check_own_patterns
@@ -247,11 +247,15 @@ def _check_score_bounds(planned: Plan) -> None:
 
 
 def _check_formats(planned: Plan) -> None:
-    """Refuse files that the ends of the space cannot be exported as."""
-    asked = planned.spec.export.formats
-    if asked != [MAIN]:
-        for end in (planned.space.smallest(), planned.space.largest()):
-            formats_for(asked, build_real(planned.build, end, planned.spec.seed), planned.task, "export.formats")
+    """Refuse files that neither end of the space can be exported as."""
+    asked, field = planned.spec.export.formats, "export.formats"
+    if asked == [MAIN]:
+        return
+    small, large = (
+        formats_for(asked, build_real(planned.build, end, planned.spec.seed), planned.task, field)[1]
+        for end in (planned.space.smallest(), planned.space.largest())
+    )
+    refuse({name: reason for name, reason in small.items() if name in large}, field)
 
 
 def _check_points(spec: StudySpec) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.format_scores import is_timed, score_files
-from runner.formats import formats_for
+from runner.formats import formats_for, refuse
 from runner.front import EXPORTED, INHERITED, RETRAINED, best_values, choose
 from runner.origin import commit_here, describe_device, versions_here
 from runner.registered.checksum import describe_data
@@ -59,14 +59,18 @@ def export_point(work: StudyWork, architecture: Architecture, folder: Path, name
     """Write one bundle to `folder`, in the formats of these names or the study's, and record what was measured on it.
 
     Where a file of this architecture was measured before, its recorded numbers stand: the test split is looked at
-    once.  Raises `SpecError` for a format that does not apply, before anything is trained or written.
+    once.  Raises `SpecError` for a named format that does not apply, before anything is trained or written; one that
+    the study asks for is left out of this bundle.
     """
     started = time.monotonic()
     folder = folder.resolve()
     refuse_foreign(folder)
-    field = "export.formats" if names is None else "--format"
     outline = build_real(work.plan.build, architecture, work.spec.seed)
-    formats = formats_for(work.spec.export.formats if names is None else names, outline, work.plan.task, field)
+    formats, left_out = formats_for(names or work.spec.export.formats, outline, work.plan.task, "--format")
+    if names:
+        refuse(left_out, "--format")
+    for name, reason in left_out.items():
+        work.reporter.note(f"{architecture.digest} is not written as {name}: {reason}")
     module = retrained_module(work, architecture)
     with drafting(folder) as draft:
         written = write_formats(draft, formats, module, work.plan.task)
@@ -88,6 +92,7 @@ def export_point(work: StudyWork, architecture: Architecture, folder: Path, name
             task=work.plan.task,
             origin=_origin(work, architecture),
             numbers=known,
+            left_out=left_out,
         )
     work.record(architecture, EXPORTED, "export", values, started)
     for metric, measurement in measured.items():

@@ -107,9 +107,11 @@ def write_bundle(
     task: Task,
     origin: Origin,
     numbers: Sequence[Number],
+    left_out: Mapping[str, str],
 ) -> None:
     """Add to a draft that holds the files of `formats` everything else, and verify it.
 
+    `left_out` says of formats that were asked for why they do not apply.
     Raises `BundleError` where it cannot be written, `ParityError` where a file and `module` disagree.
     """
     from safetensors.torch import save_model
@@ -134,6 +136,7 @@ def write_bundle(
             "recipe": dict(origin.recipe),
             "numbers": [asdict(number) for number in numbers],
             "formats": entries,
+            "left_out": dict(left_out),
             "extensions": dict(origin.extensions),
             "device": dict(origin.device),
             "versions": dict(origin.versions),

@@ -52,8 +52,8 @@ or `python predict.py sample`, `python predict.py inputs.npy`.  One input is {_K
         "`inherited` was measured with the supernet's shared weights, `retrained` after training alone, `exported` on "
         "`model.onnx`\nin ONNX Runtime.  Scores on the test split were measured once, on the files in this folder.",
         f"## Costs and latency\n\n{_costs(numbers, manifest['device'])}",
-        f"## Formats\n\n{_formats(manifest['formats'], numbers)}",
-        _ROUNDING if manifest["formats"]["onnx"]["rounds_inputs"] else "",
+        f"## Formats\n\n{_formats(manifest, numbers)}",
+        _ROUNDING if any(entry["rounds_inputs"] for entry in manifest["formats"].values()) else "",
         "## Architecture `{}`\n\n```\n{}\n```".format(
             architecture.digest, "\n".join(["input", *architecture_lines(architecture), "logits"])
         ),
@@ -95,10 +95,10 @@ def _costs(numbers: Sequence[Number], device: Mapping[str, Any]) -> str:
     return _table(["what", "value", "provenance", "device"], cells) + measured
 
 
-def _formats(formats: Mapping[str, Mapping[str, Any]], numbers: Sequence[Number]) -> str:
-    """Each format with its size and what was measured on it."""
+def _formats(manifest: Mapping[str, Any], numbers: Sequence[Number]) -> str:
+    """Each format with its size, what it reads and what was measured on it; why others were left out."""
     rows = []
-    for name, entry in formats.items():
+    for name, entry in manifest["formats"].items():
         own = [number for number in numbers if number.format == name]
         told = [
             f"{n.metric} {n.text}" + (f" ({n.split})" if n.split else "")
@@ -106,8 +106,11 @@ def _formats(formats: Mapping[str, Mapping[str, Any]], numbers: Sequence[Number]
             if n.split == "test" or n.metric.endswith("_ms")
         ]
         files = ", ".join(f"`{file}`" for file in entry["files"])
-        rows.append([name, files, f"{entry['bytes']:,}", "; ".join(told), entry["about"]])
-    return _table(["format", "files", "bytes", "measured on it", "what it is"], rows)
+        axes = f"({', '.join(map(str, entry['axes']))})"
+        rows.append([name, files, f"{entry['bytes']:,}", axes, "; ".join(told), entry["about"]])
+    left_out = [f"Not written as `{name}`: {_cell(reason)}." for name, reason in manifest["left_out"].items()]
+    table = _table(["format", "files", "bytes", "inputs", "measured on it", "what it is"], rows)
+    return "\n\n".join([table, *left_out])
 
 
 def _recipe(recipe: Mapping[str, Any]) -> str:

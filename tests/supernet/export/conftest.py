@@ -121,7 +121,13 @@ def origin_of(architecture: Architecture, task: Task) -> Origin:
 def write(folder: Path, one: Exported, task: Task, **changes: Any) -> Path:
     """A bundle of an exported module."""
     formats = changes.pop("formats", (copied(one.path),))
-    parts = {"module": one.module, "task": task, "origin": origin_of(one.architecture, task), "numbers": NUMBERS}
+    parts = {
+        "module": one.module,
+        "task": task,
+        "origin": origin_of(one.architecture, task),
+        "numbers": NUMBERS,
+        "left_out": {},
+    }
     with drafting(folder) as draft:
         written = write_formats(draft, formats, one.module, task)
         write_bundle(draft, formats=formats, written=written, **{**parts, **changes})

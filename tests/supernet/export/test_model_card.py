@@ -18,13 +18,21 @@ ARCHITECTURE = architecture_of(MIXERS, width=32, patch=2)
 
 
 def card(*, rounds_inputs: bool = False, class_names: tuple[str, ...] = (), **changes: Any) -> str:
-    onnx = {"files": ["model.onnx"], "bytes": 12_345, "about": "the model", "rounds_inputs": rounds_inputs}
+    axes = ["batch", 1, 8, 8]
+    onnx = {
+        "files": ["model.onnx"],
+        "bytes": 12_345,
+        "axes": axes,
+        "about": "the model",
+        "rounds_inputs": rounds_inputs,
+    }
     manifest = {
         "study": {"name": "first-light", "id": "0", "seed": 3},
         "task": {"name": "digits", "sha256": "f" * 64},
         "architecture": {"digest": ARCHITECTURE.digest, "answers": dict(ARCHITECTURE)},
         "numbers": [asdict(number) for number in NUMBERS],
         "formats": {"onnx": onnx},
+        "left_out": {},
         "device": {"id": "a device", "processor": "a | processor"},
         "recipe": {"start": "inherited", "learning_rate": 0.002, "teacher": {"name": "largest"}, "trials": []},
         **changes,
@@ -57,14 +65,16 @@ def test_scores_of_one_metric_stand_side_by_side() -> None:
 
 
 def test_each_format_has_its_size_and_its_accuracy() -> None:
-    entry = {"files": ["small.onnx"], "bytes": 4_321, "about": "in 8 bits", "rounds_inputs": True}
-    main = {"files": ["model.onnx"], "bytes": 12_345, "about": "the model", "rounds_inputs": False}
+    main = {"files": ["model.onnx"], "bytes": 1, "axes": ["batch"], "about": "the model", "rounds_inputs": False}
+    entry = {**main, "files": ["small.onnx"], "bytes": 4_321, "axes": ["batch", 40], "about": "in 8 bits"}
     more = [Number(metric="error", value=0.5, provenance="exported", split="test", format="onnx-int8")]
     text = card(
         formats={"onnx": main, "onnx-int8": entry},
         numbers=[asdict(number) for number in (*NUMBERS, *more)],
+        left_out={"onnx-fp16": "it has layers of 4 bits"},
     )
-    assert "| onnx-int8 | `small.onnx` | 4,321 | error 0.5000 fraction (test) | in 8 bits |" in text
+    assert "Not written as `onnx-fp16`: it has layers of 4 bits." in text
+    assert "| onnx-int8 | `small.onnx` | 4,321 | (batch, 40) | error 0.5000 fraction (test) | in 8 bits |" in text
     assert "| error | test |  |  | 0.0312 fraction |" in text, "scores of other formats do not count"
 
 
