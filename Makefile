@@ -39,6 +39,7 @@ evidence: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.digits
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.quantization
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.formats
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.placement
 	for study in digits text; do OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.fidelity $$study || exit 1; done
 	for study in digits text; do OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.promise $$study || exit 1; done

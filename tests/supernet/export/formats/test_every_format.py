@@ -31,8 +31,11 @@ _LOSS = 0.75
 
 @cache
 def trained(family: str) -> nn.Module:
-    """A small network of the family; nobody changes it."""
-    module = load_builder(family, TASKS[family]())(plain_space(family).sample_balanced(random.Random(2)))
+    """A random network of the family, as shallow as there are: few layers are exported sooner.  Nobody changes it."""
+    space = plain_space(family)
+    depths = {name: (min(one.values),) for name, one in space.choices.items() if name.endswith("depth")}
+    architecture = space.narrow(depths).sample_balanced(random.Random(2))
+    module = load_builder(family, TASKS[family]())(architecture)
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in module.parameters():  # ones and zeros would hide mistakes
@@ -57,7 +60,7 @@ def test_names_are_known_without_torch_and_unknown_ones_refused() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", family_names())
-@pytest.mark.parametrize("name", format_names())
+@pytest.mark.parametrize("name", [name for name in format_names() if name != "onnx"])  # see test_every_family
 def test_a_format_computes_what_the_module_computes(name: str, family: str, tmp_path: Path) -> None:
     task, module, wanted = TASKS[family](), trained(family), load_format(name)
     before = {key: value.clone() for key, value in module.state_dict().items()}

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import zipfile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -127,8 +128,6 @@ def test_files_that_are_not_there_are_named(name: str, tmp_path: Path) -> None:
 
 def test_a_graph_of_torch_names_nothing_of_this_machine(tmp_path: Path) -> None:
     (file,) = load_format("torch-export").write(Small(), images(), tmp_path)
-    import zipfile
-
     with zipfile.ZipFile(tmp_path / file) as archive:
         for name in archive.namelist():
             content = archive.read(name)
@@ -155,7 +154,9 @@ def test_the_length_of_a_sequence_is_free_where_the_network_lets_it(tmp_path: Pa
         space = load_space(family)
         known = {name: (value,) for name, value in fixed.items() if any(c.endswith(name) for c in space.choices)}
         space = space.narrow({f"*.{name}": value for name, value in known.items()})
-        module = load_builder(family, task)(space.sample_balanced(random.Random(1))).eval()
+        rng = random.Random(1)
+        architecture = min((space.sample_balanced(rng) for _ in range(6)), key=len)
+        module = load_builder(family, task)(architecture).eval()
         wanted.write(module, task, tmp_path)
         assert wanted.axes(tmp_path) == ("batch", free)
         inputs = torch.randint(1, 17, (3, length), generator=torch.Generator().manual_seed(0))
