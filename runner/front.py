@@ -64,7 +64,8 @@ class Front:
 
     def _best_in(self, metric: str) -> Point:
         own = {metric: self.goals[metric]}
-        return min(self.points, key=lambda point: (_oriented(point, own), _oriented(point, self.goals)))
+        # The first of equals, which the order of the points makes the best in the other objectives.
+        return min(self.points, key=lambda point: _oriented(point, own))
 
     def find(self, digest_prefix: str) -> list[Point]:
         """Every evaluated architecture whose digest begins like this."""
