@@ -31,7 +31,7 @@ def retrain(
     architectures: Annotated[
         list[str],
         typer.Argument(
-            metavar="ARCHITECTURE...",
+            metavar="ARCHITECTURE",
             help="'knee', 'ends' (the best of the front in each objective), or beginnings of digests.",
         ),
     ],
