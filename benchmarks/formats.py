@@ -5,7 +5,8 @@ Needs the data of shared/data (SUPERNAUT_DATA names another folder).  For each f
 precision are trained briefly on real data and written in every format that applies; each file is scored on test
 samples, one at a time.  *Exact* formats are compared with PyTorch sample by sample, others by the points of accuracy
 that they lose.  Full-precision ONNX and eager PyTorch are timed in turns, one thread, one sample.  Every architecture
-appends a line to benchmarks/results/formats.jsonl, and is not done again; a table of what was found ends the run.
+appends a line to benchmarks/results/formats.jsonl, and is not done again unless that line is deleted; a table of what
+was found ends the run.  Times of a machine that was doing other things, or of which that is not known, are not counted.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ SEED = 0
 SCORED = 300  # test samples
 DECODED = 16  # of them, token by token
 TURNS = 200  # of timing
+QUIET = 1.5  # load of a machine that does nothing but this
 POINTS = 1.0  # of accuracy; a loss of more needs a cause
 
 
@@ -154,6 +156,7 @@ def measure(family: str, index: int, architecture: Architecture, task: Task, ste
         "pytorch": task.measure(expected, targets)["accuracy"],
         "formats": {},
     }
+    row["load"] = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="supernaut-") as scratch:
         for name in format_names():
             folder = Path(scratch) / name
@@ -229,8 +232,7 @@ def report(rows: list[dict[str, Any]]) -> None:
         return
     for family in dict.fromkeys(row["family"] for row in rows):
         of_it = [row for row in rows if row["family"] == family]
-        ratios = sorted(row["eager_over_onnx"]["ratio"] for row in of_it)
-        print(f"\n{family}: eager / onnx {', '.join(f'{one:.2f}' for one in ratios)}")
+        print(f"\n{family}: eager / onnx {', '.join(f'{one:.2f}' for one in ratios(of_it)) or 'not timed quietly'}")
         for name in format_names():
             found = [row["formats"][name] for row in of_it if name in row["formats"]]
             applied = [one for one in found if "refused" not in one]
@@ -249,8 +251,14 @@ def report(rows: list[dict[str, Any]]) -> None:
                 + (f", {len(wrong)} of {len(applied)} without parity" if wrong else "")
                 + (f", {sum(one > POINTS for one in lost)} lose more than a point" if max(lost) > POINTS else "")
             )
-    ratios = sorted(row["eager_over_onnx"]["ratio"] for row in rows)
-    print(f"\nall: eager / onnx, median of {len(ratios)}: {statistics.median(ratios):.2f}, least {ratios[0]:.2f}")
+    every = ratios(rows)
+    if every:
+        print(f"\nall: eager / onnx, median of {len(every)}: {statistics.median(every):.2f}, least {every[0]:.2f}")
+
+
+def ratios(rows: list[dict[str, Any]]) -> list[float]:
+    """Eager PyTorch's time over that of ONNX Runtime, where the machine was quiet; the least first."""
+    return sorted(row["eager_over_onnx"]["ratio"] for row in rows if row["load"] is not None and row["load"] <= QUIET)
 
 
 if __name__ == "__main__":

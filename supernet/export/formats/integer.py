@@ -32,6 +32,8 @@ class IntegerMaps(OnnxFile):
     def refusal(self, module: nn.Module, task: Task) -> str | None:
         """Where there are no plain linear maps, or ONNX Runtime cannot compute with them here."""
         del task
+        if not any(isinstance(child, nn.Linear) for child in module.modules()):
+            return f"{type(module).__name__} has no linear map (nn.Linear) to store in {self.bits} bits."
         try:
             self._compressed(module)
         except CompressionError as error:

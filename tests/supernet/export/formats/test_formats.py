@@ -87,7 +87,7 @@ class BranchesOnValues(Small):
 @pytest.mark.parametrize(
     ("name", "module", "words"),
     [
-        ("onnx-int8", Convolution(), "no linear map (nn.Linear) to store in 8 bits"),
+        ("onnx-int8", Convolution(), "Convolution has no linear map (nn.Linear) to store in 8 bits."),
         ("onnx-int4", Attention(), "is a MultiheadAttention, which computes with weights without calling"),
         ("onnx-int8-static", Weightless(), "Weightless has no convolution and no linear map"),
         ("onnx-fp16", apply(Small(), Policy(bits={"": 4})), "stores linear maps in 4 bits"),
