@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import weakref
 from itertools import islice, product
 from pathlib import Path
@@ -19,6 +21,7 @@ from tests.supernet.toys import inputs, of_width, perceptrons
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ROOT = Path(__file__).parents[2]
 SIZES = range(1, 101)
 SPACE = SearchSpace({"hidden": Ordinal(*SIZES), "classes": Ordinal(*SIZES)})
 ROOM_MB = 8  # for what the allocator keeps; ten thousand modules and their skeletons would take some 200
@@ -72,7 +75,15 @@ class Growth:
 
 
 @pytest.mark.slow
-def test_borrowing_ten_thousand_architectures() -> None:
+@pytest.mark.parametrize("work", ["borrow_ten_thousand", "train_a_thousand"])
+def test_in_a_process_of_its_own_memory_stays_flat(work: str) -> None:
+    """In one that has run other tests the allocator grows for reasons of their own."""
+    code = f"from tests.supernet import test_memory; test_memory.{work}()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def borrow_ten_thousand() -> None:
     weights, architectures = SharedWeights(matrix, SPACE), everything()
     for architecture in islice(architectures, 200):
         weights.borrow(architecture)
@@ -85,8 +96,7 @@ def test_borrowing_ten_thousand_architectures() -> None:
     start.check()
 
 
-@pytest.mark.slow
-def test_training_a_thousand_architectures() -> None:
+def train_a_thousand() -> None:
     weights, architectures, x = SharedWeights(classifier, SPACE), everything(), inputs(4, 20)
     optimizer = torch.optim.AdamW(weights.parameters(), fused=True)
     start: Growth | None = None

@@ -1,6 +1,6 @@
 """A quick training that ranks do together, and a driver that is interrupted or killed in the middle of it.
 
-Usage: python -m tests.runner.parallel.rank_trainings FOLDER [--interrupt|--kill|--kill-raylet STEP]...
+Usage: python -m tests.runner.parallel.rank_trainings FOLDER [--interrupt|--kill STEP]...
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from runner.errors import Conflict, Interrupted
+from runner.errors import FAILED, Conflict, Interrupted
 from runner.parallel.errors import InvalidResources
 from runner.parallel.resources import Resources
 from runner.parallel.trials import AllTrialsFailed, TuneResult
@@ -194,6 +194,9 @@ def test_raylet_and_driver_may_die(tmp_path: Path, uninterrupted: TuneResult) ->
     killed = driver(tmp_path / "tuning", marked, "--kill", "12")
     assert (killed.returncode, killed.stdout, killed.stderr) == (-signal.SIGKILL, "", "")
     done = driver(tmp_path / "tuning", marked, "--kill-raylet", "52")
+    if "holds this process" in done.stderr:  # as it may where Ray dies in the middle of a call: said, and gone on with
+        assert (done.returncode, done.stdout) == (FAILED, "")
+        done = driver(tmp_path / "tuning", marked)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     check_same(tune(tmp_path / "tuning", DigitsTraining(markers=tmp_path)), uninterrupted)
 
