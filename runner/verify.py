@@ -77,7 +77,7 @@ def examine(folder: Path, home: Home, scope: Scope) -> Iterator[Check]:
 def _parity(verified: Verified) -> Iterator[Check]:
     for name, parity in verified.formats.items():
         if parity is None:
-            found = "not run, because it is code: read it, then give --run-code"
+            found = "not run, because opening it runs code of its author: if you trust it, give --run-code"
             yield Check(check=f"parity {name}", state="skipped", found=found)
             continue
         found = (

@@ -37,7 +37,7 @@ class TorchExport:
     about: str = "the graph of torch.export, run by torch alone; free batch size"
     file: str = "model.pt2"
     exact: bool = True
-    runs_code: bool = False
+    runs_code: bool = True  # torch reads parts of the file with pickle (torch/export/pt2_archive, 2.13)
 
     def refusal(self, module: nn.Module, task: Task) -> str | None:
         """None: whether the module can be traced shows when it is written."""
