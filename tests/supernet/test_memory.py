@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
+STATM = Path("/proc/self/statm")
 SIZES = range(1, 101)
 SPACE = SearchSpace({"hidden": Ordinal(*SIZES), "classes": Ordinal(*SIZES)})
 ROOM_MB = 8  # for what the allocator keeps; ten thousand modules and their skeletons would take some 200
@@ -55,10 +56,7 @@ def everything() -> Iterator[Architecture]:
 
 
 def resident_mb() -> float:
-    statm = Path("/proc/self/statm")
-    if not statm.exists():
-        pytest.skip("needs /proc, which tells how much memory the process has")
-    return int(statm.read_text().split()[1]) * 4096 / 1e6
+    return int(STATM.read_text().split()[1]) * 4096 / 1e6
 
 
 class Growth:
@@ -75,6 +73,7 @@ class Growth:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not STATM.exists(), reason="needs /proc, which tells how much memory the process has")
 @pytest.mark.parametrize("work", ["borrow_ten_thousand", "train_a_thousand"])
 def test_in_a_process_of_its_own_memory_stays_flat(work: str) -> None:
     """In one that has run other tests the allocator grows for reasons of their own."""

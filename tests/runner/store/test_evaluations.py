@@ -272,4 +272,4 @@ def test_recording_takes_a_few_milliseconds(path: Path) -> None:
             began = perf_counter()
             repository.record_evaluation(study.id, an_evaluation(f"{number:012x}"))
             durations.append(perf_counter() - began)
-    assert sorted(durations)[len(durations) // 4] < 0.010  # the median doubles where others want the processor
+    assert sorted(durations)[len(durations) // 2] < 0.010
