@@ -6,6 +6,9 @@ RunnerError
 ├── ExtensionError     a task or family of the operator's own cannot be loaded                 exit 2
 ├── NotFound           a study, architecture or file that does not exist                        exit 3
 ├── Conflict           a name already taken, a study already running, another device            exit 4
+├── Refused            a server will not do it: no valid token, or not what it was sent         exit 2
+├── ServerUnreachable  no server answers, or it cannot reach its own database                   exit 5
+├── ServerFault        a server answered as no Supernaut server should                          exit 1
 ├── DamagedLedger      what is registered in the state folder cannot be read                   exit 6
 ├── CheckFailed        a family that was checked has problems                                   exit 6
 ├── StudyFailed        a stage could not do its work                                            exit 6
@@ -54,6 +57,24 @@ class Conflict(RunnerError):
     """What was asked for contradicts what is there."""
 
     exit_code = CONFLICT
+
+
+class Refused(RunnerError):
+    """A server will not do what it was asked."""
+
+    exit_code = USAGE
+
+
+class ServerUnreachable(RunnerError):
+    """No server answers, or the one that does cannot work now."""
+
+    exit_code = UNREACHABLE_SERVER
+
+
+class ServerFault(RunnerError):
+    """A server's answer is no answer of a sound Supernaut server."""
+
+    exit_code = UNEXPECTED
 
 
 class DamagedLedger(RunnerError):

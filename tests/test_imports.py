@@ -33,6 +33,7 @@ OWNERS = {
     "PIL": ("supernet/tasks/image_files.py",),
     "yaml": ("runner/study.py",),
     "typer": ("runner/cli/",),
+    "httpx2": ("runner/client/",),
 }
 
 
@@ -87,8 +88,9 @@ def test_the_tests_do_not_shadow_the_packages(package: str) -> None:
     ("statement", "absent"),
     [
         ("import search_spaces", ("torch", "numpy")),
-        ("import supernet, predictors, runner", ("torch", "sqlalchemy", "optuna")),
-        ("import runner.cli.main", ("torch", "numpy", "sqlalchemy", "fastapi", "rich.progress")),
+        ("import supernet, predictors, runner", ("torch", "sqlalchemy", "optuna", "httpx2")),
+        ("from runner import Client", ("torch", "sqlalchemy", "optuna", "fastapi", "pandas")),
+        ("import runner.cli.main", ("torch", "numpy", "sqlalchemy", "fastapi", "httpx2", "rich.progress")),
         ("import predictors.latency.timing_worker", ("torch",)),
     ],
 )
