@@ -1,6 +1,6 @@
 """The front of a study, from its record: the one reader that tables, pages, pictures and stages share.
 
-Owns which of several values of one metric counts, and how a record becomes a point.
+Owns how a record becomes a point; which of several values of one metric counts is `runner.store.records.PRECEDENCE`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 from runner.errors import NotFound, SpecError
 from runner.search.pareto import knee, non_dominated
+from runner.store.records import PRECEDENCE
 from runner.study import recorded_spec
 from search_spaces import Architecture
 
@@ -25,9 +26,6 @@ FIDELITIES = (INHERITED, RETRAINED, EXPORTED)
 
 KNEE, ENDS = "knee", "ends"
 NAMED_POINTS = (KNEE, ENDS)
-
-# Of several values of one metric the one nearest to what ships counts; a prediction only where nothing else is known.
-_PRECEDENCE = ("exported", "retrained", "inherited", "computed", "predicted")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +54,11 @@ class Front:
     points: tuple[Point, ...]  # non-dominated and within the bounds, the best first objective first
     others: tuple[Point, ...]  # dominated, or outside the bounds
     knee: Point | None  # as `runner.search.pareto.knee` defines it
+
+    @property
+    def evaluated(self) -> int:
+        """How many architectures have a value for each objective."""
+        return len(self.points) + len(self.others)
 
     @property
     def ends(self) -> tuple[Point, ...]:
@@ -151,7 +154,7 @@ def best_values(values: Iterable[ValueRecord]) -> dict[str, ValueRecord]:
     chosen: dict[str, ValueRecord] = {}
     for value in values:
         known = chosen.get(value.metric)
-        if known is None or _PRECEDENCE.index(value.provenance) < _PRECEDENCE.index(known.provenance):
+        if known is None or PRECEDENCE.index(value.provenance) < PRECEDENCE.index(known.provenance):
             chosen[value.metric] = value
     return chosen
 

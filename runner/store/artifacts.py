@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select
 
-from runner.store.lookup import require_study
+from runner.store.errors import NotRecorded
+from runner.store.lookup import hold_study, require_study
 from runner.store.records import ArtifactRecord
 from runner.store.tables import ArtifactRow
 from runner.store.transactions import Transactions
@@ -31,7 +32,7 @@ class Artifacts(Transactions):
             ArtifactRow.uri == artifact.uri,
         )
         with self._writing("record_artifact") as connection:
-            require_study(connection, study_id)
+            hold_study(connection, study_id)
             known = connection.execute(same).first()
             if known is None:
                 connection.execute(
@@ -47,6 +48,14 @@ class Artifacts(Transactions):
                 )
             row = known or connection.execute(same).one()
             return ArtifactRecord(**row._mapping), known is None
+
+    def find_artifact(self, artifact_id: str) -> ArtifactRecord:
+        """The artifact with this id, of whichever study."""
+        with self._reading() as connection:
+            row = connection.execute(select(ArtifactRow).where(ArtifactRow.id == artifact_id)).first()
+            if row is None:
+                raise NotRecorded(f"there is no artifact {artifact_id!r}; its study may have been deleted")
+            return ArtifactRecord(**row._mapping)
 
     def artifacts(self, study_id: str) -> tuple[ArtifactRecord, ...]:
         """The artifacts of a study, the oldest first."""

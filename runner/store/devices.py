@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
-from runner.store.lookup import require_devices, require_study
+from runner.store.lookup import hold_study, require_devices, require_study
 from runner.store.records import DeviceRecord, MeasurementRecord, check_not_negative
 from runner.store.tables import DeviceRow, MeasurementRow
-from runner.store.transactions import Transactions
+from runner.store.transactions import Transactions, hold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,7 @@ class Devices(Transactions):
         """Record a device under its fingerprint, unless it is recorded already; return what stands there."""
         this = select(DeviceRow).where(DeviceRow.id == device_id)
         with self._writing("ensure_device") as connection:
+            hold(connection, f"device {device_id}")
             if connection.execute(this).first() is None:
                 connection.execute(
                     insert(DeviceRow).values(
@@ -70,7 +71,7 @@ class Devices(Transactions):
         the older one is returned.
         """
         with self._writing("record_measurement") as connection:
-            require_study(connection, study_id)
+            hold_study(connection, study_id)
             require_devices(connection, (measurement.device_id,))
             same = select(MeasurementRow).where(
                 MeasurementRow.study_id == study_id,

@@ -5,6 +5,7 @@ StoreError (a RuntimeError)
 │   └── StudyNotFound        no study has this name, id or beginning of an id
 ├── StudyExists              a study of that name is recorded already
 ├── AmbiguousId              several studies begin with these characters
+├── InvalidQuery             (also a ValueError) a filter, an order or a place in it that no page has
 ├── InvalidRecord            (also a ValueError) what was to be recorded is not a fact: NaN, a negative time
 ├── ImmutableValue           a measured value would be overwritten with another one
 ├── IllegalTransition        no study or stage may go from that state to this one
@@ -13,11 +14,15 @@ StoreError (a RuntimeError)
 ├── Reserved                 another process evaluates it at this moment
 ├── BudgetSpent              evaluations and reservations together have reached the budget
 ├── StaleAttempt             the result belongs to an attempt that somebody else has replaced
+├── StaleRevision            notes or tags were edited meanwhile
+├── LeaseLost                another attempt has begun on the study or job, or it is gone
+├── IdempotencyMismatch      the key was given with another request before
+├── IdempotencyBusy          the same request is being answered at this moment
 ├── NotADatabase             the file is no record of Supernaut, or it is damaged
 ├── DatabaseTooNew           a newer version of Supernaut wrote it
 ├── DatabaseTooOld           it must be migrated first
 ├── MigrationFailed          the migration was rolled back
-└── StoreUnavailable         locked, disk full, unwritable
+└── StoreUnavailable         locked, disk full, unwritable, not reached
 """
 
 from __future__ import annotations
@@ -43,6 +48,10 @@ class AmbiguousId(StoreError):
     """Several studies have an id that begins with these characters."""
 
 
+class InvalidQuery(StoreError, ValueError):
+    """A filter, an order, or a place in an order, that no page of this kind has."""
+
+
 class InvalidRecord(StoreError, ValueError):
     """What was to be recorded is not a fact: a number that is not finite, a time without a zone."""
 
@@ -52,11 +61,11 @@ class ImmutableValue(StoreError):
 
 
 class IllegalTransition(StoreError):
-    """No study or stage may go from that state to this one."""
+    """No study, stage or job may go from that state to this one."""
 
 
 class StaleTransition(StoreError):
-    """The study or stage is no longer in the state that the caller expected."""
+    """The study, stage or job is no longer in the state that the caller expected."""
 
 
 class AlreadyEvaluated(StoreError):
@@ -73,6 +82,22 @@ class BudgetSpent(StoreError):
 
 class StaleAttempt(StoreError):
     """The result belongs to an attempt that is no longer its owner's; it was not recorded."""
+
+
+class StaleRevision(StoreError):
+    """Notes or tags were edited since the caller read them; nothing was changed."""
+
+
+class LeaseLost(StoreError):
+    """Another attempt has begun on what the caller claimed, or it is gone; nothing was written."""
+
+
+class IdempotencyMismatch(StoreError):
+    """The key was given with another request before."""
+
+
+class IdempotencyBusy(StoreError):
+    """The same request is being answered at this moment."""
 
 
 class NotADatabase(StoreError):
@@ -92,4 +117,4 @@ class MigrationFailed(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """The database cannot be used now: locked, disk full, unwritable."""
+    """The database cannot be used now: locked, disk full, unwritable, not reached."""

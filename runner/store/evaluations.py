@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from runner.store.errors import ImmutableValue, NotRecorded
-from runner.store.lookup import require_devices, require_study
-from runner.store.records import EvaluationRecord, Failure, ValueRecord, check_distinct
+from runner.store.lookup import hold_study, require_devices, require_study
+from runner.store.records import PRECEDENCE, EvaluationRecord, Failure, ValueRecord, check_distinct
 from runner.store.tables import EvaluationRow, ReservationRow, ValueRow
 from runner.store.transactions import Transactions
 
@@ -36,7 +36,7 @@ class Evaluations(Transactions):
         It asks nobody who has reserved them: what others may evaluate at the same time goes through `settle`.
         """
         with self._writing("record_evaluation") as connection:
-            require_study(connection, study_id)
+            hold_study(connection, study_id)
             if known := load_evaluation(connection, study_id, evaluation):
                 return known, False
             return enter_evaluation(connection, study_id, evaluation, self._time()), True
@@ -45,7 +45,7 @@ class Evaluations(Transactions):
         """The evaluation with this key, or None where it is still to be made."""
         with self._reading() as connection:
             require_study(connection, study_id)
-            known = _load(connection, _key(study_id, digest, fidelity, seed))
+            known = load_where(connection, _key(study_id, digest, fidelity, seed))
             return known[0] if known else None
 
     def evaluations(
@@ -63,7 +63,7 @@ class Evaluations(Transactions):
             conditions.append(EvaluationRow.fidelity == fidelity)
         with self._reading() as connection:
             require_study(connection, study_id)
-            return _load(connection, conditions)
+            return load_where(connection, conditions)
 
     def add_value(self, evaluation_id: int, value: ValueRecord) -> None:
         """Add one value to a recorded evaluation; see `set_values`."""
@@ -78,28 +78,39 @@ class Evaluations(Transactions):
         for given in values.values():
             check_distinct(given)
         with self._writing("set_values") as connection:
-            _require_evaluations(connection, values)
+            studies = _hold_evaluations(connection, values)
             require_devices(connection, _devices(value for given in values.values() for value in given))
             known = _known_values(connection, values)
             added: list[dict[str, Any]] = []
             changed: list[dict[str, Any]] = []
+            surpassed: list[dict[str, Any]] = []
             for evaluation_id, given in values.items():
+                new = []
                 for value in given:
                     if (before := known[evaluation_id].get(value.key)) is None:
-                        added.append(_columns(evaluation_id, value))
+                        new.append(value)
                     else:
                         changed.extend(_changes(evaluation_id, before, value))
+                best = {row.metric: row for row in known[evaluation_id].values() if row.best}
+                counting = _counting((*best.values(), *new))
+                surpassed.extend({"row_id": row.id} for row in best.values() if row not in counting)
+                added.extend(
+                    _columns(studies[evaluation_id], evaluation_id, value, best=value in counting) for value in new
+                )
+            this_row = update(ValueRow).where(ValueRow.id == bindparam("row_id"))
+            if changed:
+                connection.execute(this_row, changed)
+            if surpassed:
+                connection.execute(this_row.values(best=False), surpassed)
             if added:
                 connection.execute(insert(ValueRow), added)
-            if changed:
-                connection.execute(update(ValueRow).where(ValueRow.id == bindparam("row_id")), changed)
 
 
 def load_evaluation(
     connection: Connection, study_id: str, key: NewEvaluation | NewReservation
 ) -> EvaluationRecord | None:
     """The evaluation with the digest, fidelity and seed of `key`, within the caller's transaction."""
-    known = _load(connection, _key(study_id, key.digest, key.fidelity, key.seed))
+    known = load_where(connection, _key(study_id, key.digest, key.fidelity, key.seed))
     return known[0] if known else None
 
 
@@ -120,7 +131,7 @@ def enter_evaluation(
             ReservationRow.seed == evaluation.seed,
         )
     )
-    return _load(connection, _key(study_id, evaluation.digest, evaluation.fidelity, evaluation.seed))[0]
+    return load_where(connection, _key(study_id, evaluation.digest, evaluation.fidelity, evaluation.seed))[0]
 
 
 def _key(study_id: str, digest: str, fidelity: str, seed: int) -> tuple[ColumnElement[bool], ...]:
@@ -154,11 +165,18 @@ def _insert(connection: Connection, study_id: str, evaluation: NewEvaluation, cr
     )
     (evaluation_id,) = cast(tuple[int], inserted.inserted_primary_key)
     if evaluation.values:
-        connection.execute(insert(ValueRow), [_columns(evaluation_id, value) for value in evaluation.values])
+        counting = _counting(evaluation.values)
+        connection.execute(
+            insert(ValueRow),
+            [_columns(study_id, evaluation_id, value, best=value in counting) for value in evaluation.values],
+        )
 
 
-def _load(connection: Connection, conditions: Iterable[ColumnElement[bool]]) -> tuple[EvaluationRecord, ...]:
-    """Two queries, however many evaluations; their values come in the order in which they were recorded."""
+def load_where(connection: Connection, conditions: Iterable[ColumnElement[bool]]) -> tuple[EvaluationRecord, ...]:
+    """The evaluations that meet all conditions, in the order of their commits, within the caller's transaction.
+
+    Two queries, however many evaluations; their values come in the order in which they were recorded.
+    """
     conditions = tuple(conditions)
     values: defaultdict[int, list[ValueRecord]] = defaultdict(list)
     of_these = select(
@@ -207,8 +225,20 @@ def _evaluation(row: Any, values: Mapping[int, Sequence[ValueRecord]]) -> Evalua
     )
 
 
-def _columns(evaluation_id: int, value: ValueRecord) -> dict[str, Any]:
+def _counting(values: Iterable[Any]) -> list[Any]:
+    """Of values, or of their rows, those that count for their metrics; the order is that of recording."""
+    counting: dict[str, Any] = {}
+    for value in values:
+        known = counting.get(value.metric)
+        if known is None or PRECEDENCE.index(value.provenance) < PRECEDENCE.index(known.provenance):
+            counting[value.metric] = value
+    return list(counting.values())
+
+
+def _columns(study_id: str, evaluation_id: int, value: ValueRecord, *, best: bool) -> dict[str, Any]:
     return {
+        "study_id": study_id,
+        "best": best,
         "evaluation_id": evaluation_id,
         "metric": value.metric,
         "provenance": value.provenance,
@@ -230,12 +260,17 @@ def _devices(values: Iterable[ValueRecord]) -> set[str]:
     return {value.device_id for value in values if value.device_id is not None}
 
 
-def _require_evaluations(connection: Connection, wanted: Iterable[int]) -> None:
-    known: set[int] = set()
+def _hold_evaluations(connection: Connection, wanted: Iterable[int]) -> Mapping[int, str]:
+    """Hold the studies of these evaluations, always in the same order; return each one's study."""
+    studies: dict[int, str] = {}
     for numbers in _batches(wanted):
-        known.update(connection.scalars(select(EvaluationRow.id).where(EvaluationRow.id.in_(numbers))))
-    if missing := sorted(set(wanted) - known):
+        rows = connection.execute(select(EvaluationRow.id, EvaluationRow.study_id).where(EvaluationRow.id.in_(numbers)))
+        studies.update((row.id, row.study_id) for row in rows)
+    if missing := sorted(set(wanted) - studies.keys()):
         raise NotRecorded(f"there is no evaluation with id {missing[0]}; its study may have been deleted")
+    for study_id in sorted(set(studies.values())):
+        hold_study(connection, study_id)
+    return studies
 
 
 def _known_values(connection: Connection, wanted: Iterable[int]) -> defaultdict[int, dict[_Key, Any]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
-from runner.store.lookup import require_study
+from runner.store.lookup import hold_study, require_study
 from runner.store.records import EventRecord
-from runner.store.tables import EventRow
+from runner.store.tables import CounterRow, EventRow, StudyRow
 from runner.store.transactions import Transactions
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+EVENTS = "event"  # the name of their counter
+
 
 class Events(Transactions):
     """Reads and writes events."""
@@ -24,7 +27,7 @@ class Events(Transactions):
     def add_event(self, study_id: str, kind: str, payload: Mapping[str, Any] | None = None) -> EventRecord:
         """Tell those who watch the study that something happened."""
         with self._writing("add_event") as connection:
-            require_study(connection, study_id)
+            hold_study(connection, study_id)
             return append_event(connection, study_id, kind, payload or {}, self._time())
 
     def events(self, study_id: str, after: int = 0) -> tuple[EventRecord, ...]:
@@ -35,14 +38,45 @@ class Events(Transactions):
             rows = connection.execute(wanted.order_by(EventRow.sequence))
             return tuple(EventRecord(**row._mapping) for row in rows)
 
+    def events_after(
+        self, number: int, *, owner: str | None = None, study_id: str | None = None, limit: int
+    ) -> tuple[EventRecord, ...]:
+        """The events of all studies, of an owner's, or of one, whose number is above `number`, in order.
+
+        Who asks again with the number of the last one misses none: an event is seen only after all before it.
+        """
+        wanted = select(EventRow).where(EventRow.number > number)
+        if study_id is not None:
+            wanted = wanted.where(EventRow.study_id == study_id)
+        if owner is not None:
+            wanted = wanted.join(StudyRow, StudyRow.id == EventRow.study_id).where(StudyRow.owner == owner)
+        with self._reading() as connection:
+            rows = connection.execute(wanted.order_by(EventRow.number).limit(limit))
+            return tuple(EventRecord(**row._mapping) for row in rows)
+
+    def last_event_number(self) -> int:
+        """The number of the newest event of all; 0 before the first."""
+        with self._reading() as connection:
+            return connection.execute(select(CounterRow.value).where(CounterRow.name == EVENTS)).scalar_one()
+
 
 def append_event(
     connection: Connection, study_id: str, kind: str, payload: Mapping[str, Any], time: datetime
 ) -> EventRecord:
-    """Write the next event within the caller's transaction, so that it is true exactly if that commits."""
+    """Write the next event within the caller's transaction, so that it is true exactly if that commits.
+
+    The caller holds the study.  From here on it also holds the counter of all events, until it commits: so events
+    are numbered in the order of their commits.
+    """
     last = connection.scalar(select(func.max(EventRow.sequence)).where(EventRow.study_id == study_id))
-    record = EventRecord(study_id=study_id, sequence=(last or 0) + 1, time=time, kind=kind, payload=payload)
-    connection.execute(
-        insert(EventRow).values(study_id=study_id, sequence=record.sequence, time=time, kind=kind, payload=payload)
+    number = connection.execute(
+        update(CounterRow)
+        .where(CounterRow.name == EVENTS)
+        .values(value=CounterRow.value + 1)
+        .returning(CounterRow.value)
+    ).scalar_one()
+    record = EventRecord(
+        study_id=study_id, sequence=(last or 0) + 1, time=time, kind=kind, payload=payload, number=number
     )
+    connection.execute(insert(EventRow).values(**asdict(record)))
     return record

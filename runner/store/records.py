@@ -16,12 +16,26 @@ if TYPE_CHECKING:
 StudyState: TypeAlias = Literal["created", "running", "interrupted", "failed", "complete"]
 StageState: TypeAlias = Literal["pending", "running", "complete", "failed"]
 EvaluationState: TypeAlias = Literal["complete", "failed"]
+DesiredState: TypeAlias = Literal["running", "stopped"]
+JobKind: TypeAlias = Literal["retrain", "export"]
+JobState: TypeAlias = Literal["queued", "running", "complete", "failed", "cancelled"]
+TokenKind: TypeAlias = Literal["token", "session", "link"]
+Scope: TypeAlias = Literal["read", "submit", "admin"]
 Provenance: TypeAlias = Literal["computed", "predicted", "inherited", "retrained", "exported"]
 
 STUDY_STATES: tuple[str, ...] = get_args(StudyState)
 STAGE_STATES: tuple[str, ...] = get_args(StageState)
 EVALUATION_STATES: tuple[str, ...] = get_args(EvaluationState)
+DESIRED_STATES: tuple[str, ...] = get_args(DesiredState)
+JOB_KINDS: tuple[str, ...] = get_args(JobKind)
+JOB_STATES: tuple[str, ...] = get_args(JobState)
+TOKEN_KINDS: tuple[str, ...] = get_args(TokenKind)
+SCOPES: tuple[str, ...] = get_args(Scope)
 PROVENANCES: tuple[str, ...] = get_args(Provenance)
+
+# Of several values of one metric the one nearest to what ships counts; a prediction only where nothing else is known.
+# Of equals the one that was recorded first.
+PRECEDENCE: tuple[Provenance, ...] = ("exported", "retrained", "inherited", "computed", "predicted")
 
 _SHORT_ID_CHARACTERS = 8
 _LARGEST_INTEGER = 2**63 - 1  # of SQLite and of PostgreSQL's bigint
@@ -42,6 +56,14 @@ class StudyRecord:
     created_at: datetime
     updated_at: datetime  # the last change of state, of the study or of one of its stages
     finished_at: datetime | None
+    owner: str
+    desired_state: DesiredState | None  # None: it is run in the foreground, and no worker may touch it
+    lease_owner: str | None  # the worker that runs it
+    lease_until: datetime | None  # from then on another one may take it; by the database's clock
+    lease_attempt: int  # counts how often a worker took it; the fencing token
+    notes: str
+    tags: tuple[str, ...]
+    revision: int  # counts the edits of notes and tags, from 1
 
     @property
     def short_id(self) -> str:
@@ -253,6 +275,90 @@ class EventRecord:
     time: datetime
     kind: str
     payload: Mapping[str, Any]
+    number: int  # counts the events of all studies in the order of their commits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobRecord:
+    """Something to be done with a study besides running it."""
+
+    id: str
+    study_id: str
+    kind: JobKind
+    payload: Mapping[str, Any]
+    state: JobState
+    reason: str | None
+    progress: Mapping[str, Any] | None
+    result: Mapping[str, Any] | None
+    lease_owner: str | None
+    lease_until: datetime | None  # by the database's clock
+    attempt: int  # counts how often a worker took it; the fencing token
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyClaim:
+    """That a worker runs a study: the study as it stood then, and which attempt this is."""
+
+    study: StudyRecord
+    attempt: int
+
+    @property
+    def worker_id(self) -> str:
+        """Whose claim it is."""
+        return str(self.study.lease_owner)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobClaim:
+    """That a worker does a job: the job as it stood then, and which attempt this is."""
+
+    job: JobRecord
+    attempt: int
+
+    @property
+    def worker_id(self) -> str:
+        """Whose claim it is."""
+        return str(self.job.lease_owner)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerRecord:
+    """A process that works on studies and jobs, or that did.  Its times are by the database's clock."""
+
+    id: str
+    name: str
+    version: str
+    host: str
+    pid: int
+    started_at: datetime
+    seen_at: datetime
+    study_id: str | None = None
+    stopped_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenRecord:
+    """What opens the API to somebody; of its secret only the digest is kept."""
+
+    id: str
+    owner: str
+    name: str
+    scopes: tuple[Scope, ...]
+    kind: TokenKind
+    secret_sha256: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.scopes) - set(SCOPES):
+            raise InvalidRecord(f"there is no scope {min(unknown)!r}; allowed: {', '.join(SCOPES)}")
+        if self.kind not in TOKEN_KINDS:
+            raise InvalidRecord(f"there is no kind of token {self.kind!r}; allowed: {', '.join(TOKEN_KINDS)}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -261,7 +367,7 @@ class Upgrade:
 
     before: str  # revision
     after: str
-    backup: Path | None  # the copy made before; None where nothing had to be done
+    backup: Path | None  # the copy made before; None where nothing had to be done, and of PostgreSQL
 
 
 def recordable(words: str) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from runner.store.errors import AlreadyEvaluated, BudgetSpent, InvalidRecord, Reserved, StaleAttempt
 from runner.store.evaluations import enter_evaluation, load_evaluation
-from runner.store.lookup import require_study
+from runner.store.lookup import hold_study, require_study
 from runner.store.records import Reservation, check_finite
 from runner.store.tables import EvaluationRow, ReservationRow
 from runner.store.transactions import Transactions
@@ -48,7 +48,7 @@ class Reservations(Transactions):
         """
         _check_lease(owner, lease_seconds)
         with self._writing("reserve") as connection:
-            require_study(connection, study_id)
+            hold_study(connection, study_id)
             if known := load_evaluation(connection, study_id, reservation):
                 raise AlreadyEvaluated(
                     f"{_named(reservation)} is evaluation {known.sequence} of the study already; "
@@ -94,7 +94,7 @@ class Reservations(Transactions):
         """
         _check_lease(owner, lease_seconds)
         with self._writing("renew") as connection:
-            require_study(connection, study_id)
+            hold_study(connection, study_id)
             until = self._time() + timedelta(seconds=lease_seconds)
             renewed = connection.execute(update(ReservationRow).where(*_held(study_id, owner)).values(until=until))
             return renewed.rowcount
@@ -107,7 +107,7 @@ class Reservations(Transactions):
         """
         _check_owner(owner)
         with self._writing("take_over") as connection:
-            require_study(connection, study_id)
+            hold_study(connection, study_id)
             connection.execute(update(ReservationRow).where(ReservationRow.study_id == study_id).values(owner=owner))
             return _load(connection, (ReservationRow.study_id == study_id,))
 
@@ -121,7 +121,7 @@ class Reservations(Transactions):
         """
         evaluation = replace(evaluation, attempt=attempt)
         with self._writing("settle") as connection:
-            require_study(connection, study_id)
+            hold_study(connection, study_id)
             if known := load_evaluation(connection, study_id, evaluation):
                 return known, False
             held = _load_one(connection, study_id, evaluation)
@@ -140,7 +140,7 @@ class Reservations(Transactions):
         begun should stay: its attempt would be counted from 1 again.
         """
         with self._writing("release") as connection:
-            require_study(connection, study_id)
+            hold_study(connection, study_id)
             if reservations is None:
                 return connection.execute(delete(ReservationRow).where(*_held(study_id, owner))).rowcount
             return sum(

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select, update
 
-from runner.store.errors import InvalidRecord, NotRecorded, StaleTransition, StudyExists
+from runner.store.errors import (
+    ImmutableValue,
+    InvalidRecord,
+    NotRecorded,
+    StaleRevision,
+    StaleTransition,
+    StudyExists,
+)
 from runner.store.events import Events, append_event
-from runner.store.lookup import find_study, not_found, require_devices, require_study
+from runner.store.lookup import find_study, hold_study, not_found, require_devices, require_study
 from runner.store.records import StageRecord, StudyRecord, check_integer, recordable
 from runner.store.tables import StageRow, StudyRow
+from runner.store.transactions import hold
 from runner.store.transitions import STAGE_TRANSITIONS, STUDY_TRANSITIONS, check_transition
 
 if TYPE_CHECKING:
@@ -20,7 +28,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.store.records import StageState, StudyState
+    from runner.store.records import DesiredState, StageState, StudyState
+
+LOCAL = "local"  # the owner of what is made on this machine without a server
 
 
 class Studies(Events):
@@ -35,14 +45,21 @@ class Studies(Events):
         seed: int,
         device_id: str | None = None,
         stages: Sequence[str] = (),
+        owner: str = LOCAL,
+        desired_state: DesiredState | None = None,
+        study_id: str | None = None,
     ) -> StudyRecord:
-        """Record a new study in state `created`, with its stages pending in this order."""
+        """Record a new study in state `created`, with its stages pending in this order.
+
+        With `desired_state` "running" workers may take it; None is for who runs it in the foreground.  Where a study
+        has the id that is given, the call has been made before: that study is returned.
+        """
         if not name:
             raise InvalidRecord("a study needs a name")
         check_integer("seed", seed)
         time = self._time()
         record = StudyRecord(
-            id=uuid.uuid4().hex,
+            id=study_id or uuid.uuid4().hex,
             name=name,
             spec=spec,
             spec_digest=spec_digest,
@@ -53,10 +70,22 @@ class Studies(Events):
             created_at=time,
             updated_at=time,
             finished_at=None,
+            owner=owner,
+            desired_state=desired_state,
+            lease_owner=None,
+            lease_until=None,
+            lease_attempt=0,
+            notes="",
+            tags=(),
+            revision=1,
         )
         with self._writing("create_study") as connection:
-            taken = connection.execute(select(StudyRow).where(StudyRow.name == name)).first()
-            if taken is not None:
+            hold(connection, f"study {owner} {name}")
+            same = select(StudyRow).where(StudyRow.id == study_id, StudyRow.owner == owner)
+            if study_id is not None and (made := connection.execute(same).first()) is not None:
+                return StudyRecord(**made._mapping)
+            named = select(StudyRow).where(StudyRow.owner == owner, StudyRow.name == name)
+            if (taken := connection.execute(named).first()) is not None:
                 raise _exists(StudyRecord(**taken._mapping), spec_digest)
             require_devices(connection, () if device_id is None else (device_id,))
             connection.execute(insert(StudyRow).values(**asdict(record)))
@@ -64,10 +93,10 @@ class Studies(Events):
             append_event(connection, record.id, "study.created", {"name": name}, time)
         return record
 
-    def study(self, name_or_id_prefix: str) -> StudyRecord:
-        """The study of this name, else the only one whose id begins like this."""
+    def study(self, name_or_id_prefix: str, owner: str | None = None) -> StudyRecord:
+        """The study of this name, else the only one whose id begins like this; of this owner, or of anyone."""
         with self._reading() as connection:
-            return find_study(connection, name_or_id_prefix)
+            return find_study(connection, name_or_id_prefix, owner)
 
     def studies(self) -> tuple[StudyRecord, ...]:
         """All studies, the oldest first."""
@@ -91,23 +120,65 @@ class Studies(Events):
             )
             row = connection.execute(select(StudyRow).where(StudyRow.id == study_id)).first()
             if row is None:
-                raise not_found(connection, study_id)
+                raise not_found(study_id)
             record = StudyRecord(**row._mapping)
             if changed.rowcount == 0:
                 raise _stale(f"the study {record.name!r}", record.state, expected, new)
             append_event(connection, study_id, "study.state", {"from": expected, "to": new, "reason": reason}, time)
         return record
 
+    def set_study_device(self, study_id: str, device_id: str) -> StudyRecord:
+        """Say on which device a study runs: once, for its latencies are comparable with no other's."""
+        with self._writing("set_study_device") as connection:
+            study = hold_study(connection, study_id)
+            require_devices(connection, (device_id,))
+            if study.device_id not in (None, device_id):
+                raise ImmutableValue(
+                    f"the study {study.name!r} belongs to the device {study.device_id!r} and is now given "
+                    f"{device_id!r}; go on with it there, or create another study here"
+                )
+            connection.execute(update(StudyRow).where(StudyRow.id == study_id).values(device_id=device_id))
+            return replace(study, device_id=device_id)
+
+    def edit_study(
+        self,
+        study_id: str,
+        expected_revision: int,
+        notes: str | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> StudyRecord:
+        """Replace the notes or the tags of a study, or both, if nobody has edited them meanwhile."""
+        with self._writing("edit_study") as connection:
+            study = hold_study(connection, study_id)
+            if study.revision != expected_revision:
+                raise StaleRevision(
+                    f"notes and tags of the study {study.name!r} were edited meanwhile: this is revision "
+                    f"{study.revision}, not {expected_revision}; read them again, then repeat"
+                )
+            edited = replace(
+                study,
+                notes=study.notes if notes is None else recordable(notes),
+                tags=study.tags if tags is None else tuple(dict.fromkeys(map(recordable, tags))),
+                revision=study.revision + 1,
+            )
+            connection.execute(
+                update(StudyRow)
+                .where(StudyRow.id == study_id)
+                .values(notes=edited.notes, tags=edited.tags, revision=edited.revision)
+            )
+            append_event(connection, study_id, "study.edited", {"revision": edited.revision}, self._time())
+            return edited
+
     def delete_study(self, study_id: str) -> None:
         """Remove a study and every row about it, no file; a process that still runs it will find it gone."""
         with self._writing("delete_study") as connection:
-            require_study(connection, study_id)
+            hold_study(connection, study_id)
             connection.execute(delete(StudyRow).where(StudyRow.id == study_id))
 
     def ensure_stages(self, study_id: str, names: Sequence[str]) -> tuple[StageRecord, ...]:
         """Add those of these stages that the study lacks, pending, behind the others; return all of them."""
         with self._writing("ensure_stages") as connection:
-            require_study(connection, study_id)
+            hold_study(connection, study_id)
             _add_stages(connection, study_id, names)
             return _stages(connection, study_id)
 
@@ -137,6 +208,7 @@ class Studies(Events):
         if detail is not None:
             changes["detail"] = detail
         with self._writing("transition_stage") as connection:
+            hold_study(connection, study_id)
             record = _change_stage(connection, study_id, name, expected, changes)
             connection.execute(update(StudyRow).where(StudyRow.id == study_id).values(updated_at=time))
             append_event(connection, study_id, "stage.state", {"stage": name, "from": expected, "to": new}, time)
@@ -145,6 +217,7 @@ class Studies(Events):
     def set_stage_detail(self, study_id: str, name: str, detail: Mapping[str, Any]) -> StageRecord:
         """Replace the detail of a running stage, such as where its last checkpoint lies, without an event."""
         with self._writing("set_stage_detail") as connection:
+            hold_study(connection, study_id)
             return _change_stage(connection, study_id, name, "running", {"detail": detail})
 
 
@@ -155,7 +228,6 @@ def _change_stage(
     changed = connection.execute(update(StageRow).where(*this, StageRow.state == expected).values(**changes))
     row = connection.execute(select(StageRow).where(*this)).first()
     if row is None:
-        require_study(connection, study_id)
         known = ", ".join(stage.name for stage in _stages(connection, study_id)) or "none"
         raise NotRecorded(f"the study has no stage {name!r}; its stages: {known}; add one with ensure_stages()")
     record = StageRecord(**row._mapping)

@@ -1,113 +1,23 @@
-"""The tables of the record (DESIGN.md section 5).  It owns columns and constraints, not how they are used.
+"""The tables of the record (DESIGN.md section 5).  It owns columns and constraints, not how they are used."""
 
-Portable between SQLite and PostgreSQL: text with CHECK in place of enumerations, canonical JSON in text (so
-that it can be part of a unique constraint), named constraints (so that batch migrations can find them).
-"""
-
-import json
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    DateTime,
-    Dialect,
-    Double,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    Text,
-    UniqueConstraint,
-    text,
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from runner.store.columns import ROW_NUMBER, Base, finite, of_study, one_of
+from runner.store.records import (
+    DESIRED_STATES,
+    EVALUATION_STATES,
+    JOB_KINDS,
+    JOB_STATES,
+    PROVENANCES,
+    STAGE_STATES,
+    STUDY_STATES,
+    TOKEN_KINDS,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
-
-from runner.store.records import EVALUATION_STATES, PROVENANCES, STAGE_STATES, STUDY_STATES
-
-_LARGEST_FLOAT = "1.7976931348623157e308"  # beyond it lie infinity and, in PostgreSQL's order, NaN
-
-
-def encode_json(value: Mapping[str, Any]) -> str:
-    """The one text of a JSON object: keys sorted, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-class CanonicalJson(TypeDecorator[Mapping[str, Any]]):
-    """A JSON object, kept as canonical text."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Mapping[str, Any] | None, dialect: Dialect) -> str | None:
-        """To the database."""
-        return None if value is None else encode_json(value)
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> Mapping[str, Any] | None:
-        """From the database."""
-        return None if value is None else json.loads(value)
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A moment with its time zone, kept in UTC: SQLite forgets the zone, so every moment in it is in UTC."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To the database."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"the time {value} has no time zone; give it one, such as datetime.UTC")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
-        """From the database."""
-        if value is None:
-            return None
-        moment: datetime = value
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-class Base(DeclarativeBase):
-    """The metadata that every table shares."""
-
-    metadata = MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012  (the name and the type are SQLAlchemy's)
-        str: Text(),
-        int: BigInteger(),
-        float: Double(),
-        datetime: UtcDateTime(),
-        Mapping[str, Any]: CanonicalJson(),
-    }
-
-
-# SQLite numbers rows by itself only where the type is spelt INTEGER.
-_ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
-
-
-def _one_of(column: str, allowed: Sequence[str]) -> CheckConstraint:
-    return CheckConstraint(f"{column} IN ({', '.join(repr(word) for word in allowed)})", name=column)
-
-
-def _finite(column: str) -> CheckConstraint:
-    return CheckConstraint(f"{column} BETWEEN -{_LARGEST_FLOAT} AND {_LARGEST_FLOAT}", name=f"{column}_finite")
-
-
-def _of_study() -> ForeignKey:
-    return ForeignKey("study.id", ondelete="CASCADE")
 
 
 class DeviceRow(Base):
@@ -121,7 +31,7 @@ class DeviceRow(Base):
     reference_ms: Mapped[float | None]
     created_at: Mapped[datetime]
 
-    __table_args__ = (_finite("reference_ms"),)
+    __table_args__ = (finite("reference_ms"),)
 
 
 class StudyRow(Base):
@@ -140,8 +50,23 @@ class StudyRow(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+    owner: Mapped[str] = mapped_column(server_default="local")
+    desired_state: Mapped[str | None]
+    lease_owner: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    lease_attempt: Mapped[int] = mapped_column(server_default=text("0"))
+    notes: Mapped[str] = mapped_column(server_default="")
+    tags: Mapped[tuple[str, ...]] = mapped_column(server_default="[]")
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
 
-    __table_args__ = (UniqueConstraint("name"), _one_of("state", STUDY_STATES))
+    __table_args__ = (
+        UniqueConstraint("owner", "name"),
+        one_of("state", STUDY_STATES),
+        one_of("desired_state", DESIRED_STATES),
+        CheckConstraint("(lease_owner IS NULL) = (lease_until IS NULL)", name="lease"),
+        Index(None, "desired_state", "state"),  # what a worker looks for
+        Index(None, "created_at", "id"),
+    )
 
 
 class StageRow(Base):
@@ -149,7 +74,7 @@ class StageRow(Base):
 
     __tablename__ = "stage"
 
-    study_id: Mapped[str] = mapped_column(_of_study(), primary_key=True)
+    study_id: Mapped[str] = mapped_column(of_study(), primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
     position: Mapped[int]
     state: Mapped[str]
@@ -157,7 +82,7 @@ class StageRow(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
-    __table_args__ = (UniqueConstraint("study_id", "position"), _one_of("state", STAGE_STATES))
+    __table_args__ = (UniqueConstraint("study_id", "position"), one_of("state", STAGE_STATES))
 
 
 class EvaluationRow(Base):
@@ -165,8 +90,8 @@ class EvaluationRow(Base):
 
     __tablename__ = "evaluation"
 
-    id: Mapped[int] = mapped_column(_ROW_NUMBER, primary_key=True)
-    study_id: Mapped[str] = mapped_column(_of_study())
+    id: Mapped[int] = mapped_column(ROW_NUMBER, primary_key=True)
+    study_id: Mapped[str] = mapped_column(of_study())
     sequence: Mapped[int]
     digest: Mapped[str]
     architecture_json: Mapped[str]
@@ -183,7 +108,12 @@ class EvaluationRow(Base):
     __table_args__ = (
         UniqueConstraint("study_id", "digest", "fidelity", "seed"),
         UniqueConstraint("study_id", "sequence"),
-        _one_of("state", EVALUATION_STATES),
+        # Pages in these orders begin in the middle of an index in place of sorting a study.
+        Index(None, "study_id", "state", "id"),
+        Index(None, "study_id", "fidelity", "id"),
+        Index(None, "study_id", "origin", "id"),
+        Index(None, "study_id", "created_at", "id"),
+        one_of("state", EVALUATION_STATES),
         CheckConstraint("(state = 'failed') = (failure_kind IS NOT NULL)", name="failure"),
         # A number must not come back after its study was deleted: somebody may still hold it.
         {"sqlite_autoincrement": True},
@@ -195,7 +125,7 @@ class ReservationRow(Base):
 
     __tablename__ = "reservation"
 
-    study_id: Mapped[str] = mapped_column(_of_study(), primary_key=True)
+    study_id: Mapped[str] = mapped_column(of_study(), primary_key=True)
     digest: Mapped[str] = mapped_column(primary_key=True)
     fidelity: Mapped[str] = mapped_column(primary_key=True)
     seed: Mapped[int] = mapped_column(primary_key=True)
@@ -218,7 +148,7 @@ class ValueRow(Base):
 
     __tablename__ = "value"
 
-    id: Mapped[int] = mapped_column(_ROW_NUMBER, primary_key=True)
+    id: Mapped[int] = mapped_column(ROW_NUMBER, primary_key=True)
     evaluation_id: Mapped[int] = mapped_column(ForeignKey("evaluation.id", ondelete="CASCADE"))
     metric: Mapped[str]
     provenance: Mapped[str]
@@ -226,6 +156,8 @@ class ValueRow(Base):
     value: Mapped[float]
     lower: Mapped[float | None]
     upper: Mapped[float | None]
+    study_id: Mapped[str] = mapped_column(of_study())  # its evaluation's, so that one index finds a study's values
+    best: Mapped[bool]  # of its evaluation's values of this metric the one that counts; see records.PRECEDENCE
 
     __table_args__ = (
         UniqueConstraint("evaluation_id", "metric", "provenance", "device_id"),
@@ -239,10 +171,27 @@ class ValueRow(Base):
             sqlite_where=text("device_id IS NULL"),
             postgresql_where=text("device_id IS NULL"),
         ),
-        _one_of("provenance", PROVENANCES),
-        _finite("value"),
-        _finite("lower"),
-        _finite("upper"),
+        Index(
+            "uq_value_best",
+            "evaluation_id",
+            "metric",
+            unique=True,
+            sqlite_where=text("best = 1"),
+            postgresql_where=text("best"),
+        ),
+        Index(
+            "ix_value_page",
+            "study_id",
+            "metric",
+            "value",
+            "evaluation_id",
+            sqlite_where=text("best = 1"),
+            postgresql_where=text("best"),
+        ),
+        one_of("provenance", PROVENANCES),
+        finite("value"),
+        finite("lower"),
+        finite("upper"),
     )
 
 
@@ -251,8 +200,8 @@ class MeasurementRow(Base):
 
     __tablename__ = "measurement"
 
-    id: Mapped[int] = mapped_column(_ROW_NUMBER, primary_key=True)
-    study_id: Mapped[str] = mapped_column(_of_study())
+    id: Mapped[int] = mapped_column(ROW_NUMBER, primary_key=True)
+    study_id: Mapped[str] = mapped_column(of_study())
     digest: Mapped[str]
     device_id: Mapped[str] = mapped_column(ForeignKey("device.id"))
     runtime: Mapped[str]
@@ -269,7 +218,7 @@ class MeasurementRow(Base):
         # The usual name would be longer than the 63 characters that PostgreSQL keeps.
         UniqueConstraint("study_id", "digest", "device_id", "runtime", "metric", "settings", name="uq_measurement_key"),
         CheckConstraint("0 <= p10 AND p10 <= p50 AND p50 <= p90", name="percentiles"),
-        _finite("p90"),
+        finite("p90"),
     )
 
 
@@ -279,7 +228,7 @@ class ArtifactRow(Base):
     __tablename__ = "artifact"
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    study_id: Mapped[str] = mapped_column(_of_study())
+    study_id: Mapped[str] = mapped_column(of_study())
     sha256: Mapped[str]
     kind: Mapped[str]
     bytes: Mapped[int]
@@ -297,8 +246,99 @@ class EventRow(Base):
 
     __tablename__ = "event"
 
-    study_id: Mapped[str] = mapped_column(_of_study(), primary_key=True)
+    study_id: Mapped[str] = mapped_column(of_study(), primary_key=True)
     sequence: Mapped[int] = mapped_column(primary_key=True)
     time: Mapped[datetime]
     kind: Mapped[str]
     payload: Mapped[Mapping[str, Any]]
+    number: Mapped[int]  # counts the events of all studies in the order of their commits, see CounterRow
+
+    __table_args__ = (UniqueConstraint("number"),)
+
+
+class CounterRow(Base):
+    """The last number that was given to something.  Whoever gives the next one holds the row until the commit."""
+
+    __tablename__ = "counter"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[int]
+
+
+class JobRow(Base):
+    """Something to be done with a study besides running it."""
+
+    __tablename__ = "job"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    study_id: Mapped[str] = mapped_column(of_study())
+    kind: Mapped[str]
+    payload: Mapped[Mapping[str, Any]]
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    progress: Mapped[Mapping[str, Any] | None]
+    result: Mapped[Mapping[str, Any] | None]
+    lease_owner: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    attempt: Mapped[int]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        one_of("kind", JOB_KINDS),
+        one_of("state", JOB_STATES),
+        CheckConstraint("(lease_owner IS NULL) = (lease_until IS NULL)", name="lease"),
+        Index(None, "study_id", "created_at"),
+        Index(None, "state", "created_at"),  # what a worker looks for
+    )
+
+
+class WorkerRow(Base):
+    """A process that works on studies and jobs, or that did."""
+
+    __tablename__ = "worker"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    version: Mapped[str]
+    host: Mapped[str]
+    pid: Mapped[int]
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    study_id: Mapped[str | None] = mapped_column(ForeignKey("study.id", ondelete="SET NULL"))
+    stopped_at: Mapped[datetime | None]
+
+
+class TokenRow(Base):
+    """What opens the API to somebody; of its secret only the digest is kept."""
+
+    __tablename__ = "token"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str]
+    name: Mapped[str]
+    scopes: Mapped[tuple[str, ...]]
+    kind: Mapped[str]
+    secret_sha256: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+    __table_args__ = (one_of("kind", TOKEN_KINDS), Index(None, "owner", "created_at"))
+
+
+class IdempotencyRow(Base):
+    """What was answered to a request that may come again."""
+
+    __tablename__ = "idempotency"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_sha256: Mapped[str]
+    status: Mapped[int | None]  # None: it is still being answered
+    response: Mapped[Mapping[str, Any] | None]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (Index(None, "created_at"),)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import sqlite3
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
+from sqlalchemy import text
 from sqlalchemy.exc import StatementError
 
 from runner.faults import fault
@@ -31,18 +33,29 @@ class Transactions:
     """Opens transactions on one database; the base of everything that reads or writes rows.
 
     On SQLite a writing transaction has the database to itself from its first statement (BEGIN IMMEDIATE), so
-    that what it reads stays true until it commits: numbering rows and looking before inserting are safe.
+    that what it reads stays true until it commits: numbering rows and looking before inserting are safe.  On
+    PostgreSQL that holds for what it has locked: a study and all about it (`lookup.hold_study`), or a thing that may
+    not be there yet (`hold`).  Locks are taken in this order: study, job, anything by `hold`, events.
     """
 
-    def __init__(self, engine: Engine, *, place: str, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        place: str,
+        now: Callable[[], datetime] = utc_now,
+        guard: Callable[[Connection], None] | None = None,
+    ) -> None:
         self.place = place
+        self._guard = guard  # what must hold in every writing transaction; it raises where it does not
         self._engine = engine
         self._writer = engine.execution_options(**{WRITES: True})
         self._now = now
 
     def close(self) -> None:
-        """Close all connections."""
-        self._engine.dispose()
+        """Close all connections; of a guarded one they are those of the repository that it was made from."""
+        if self._guard is None:
+            self._engine.dispose()
 
     def __enter__(self) -> Self:
         return self
@@ -59,6 +72,11 @@ class Transactions:
             raise InvalidRecord(f"the clock gave {time} without a time zone; give one like datetime.now(UTC)")
         return time.astimezone(UTC)
 
+    def database_time(self) -> datetime:
+        """The time of the database, which is the same for all machines that use it."""
+        with self._reading() as connection:
+            return database_time(connection)
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """One consistent view of the database."""
@@ -73,9 +91,27 @@ class Transactions:
         written, so that the same call can be repeated.
         """
         with translated(self.place), self._writer.begin() as connection:
+            if self._guard is not None:
+                self._guard(connection)
             yield connection
             fault(f"{name}.before_commit")
         fault(f"{name}.after_commit")
+
+
+def database_time(connection: Connection) -> datetime:
+    """The time of the database at this moment, not at the beginning of the transaction."""
+    if connection.dialect.name == "sqlite":
+        found = str(connection.scalar(text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")))
+        return datetime.strptime(found, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC)
+    moment: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return moment.astimezone(UTC)
+
+
+def hold(connection: Connection, what: str) -> None:
+    """Let nobody else pass here for the same thing until this transaction ends, whether it is recorded or not."""
+    if connection.dialect.name != "sqlite":
+        key = int.from_bytes(hashlib.sha256(what.encode()).digest()[:8], "big", signed=True)
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Which state may follow which.  It owns the rule; the compare-and-set is in studies.py and stages.py."""
+"""Which state may follow which.  It owns the rule; the compare-and-set is in studies.py and jobs.py."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from runner.store.errors import IllegalTransition
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.store.records import StageState, StudyState
+    from runner.store.records import JobState, StageState, StudyState
 
 State = TypeVar("State", bound=str)
 
-# A complete study stays complete; a failed or an interrupted one may be resumed.  A process that was killed
-# leaves `running` behind: whoever resumes such a study says first that it was interrupted.
+# A complete study stays complete; a failed or an interrupted one may be resumed: at once, or by becoming
+# `interrupted` until a worker has time.  A process that was killed leaves `running` behind: whoever resumes such a
+# study says first that it was interrupted.
 STUDY_TRANSITIONS: Mapping[StudyState, tuple[StudyState, ...]] = {
     "created": ("running", "interrupted", "failed"),
     "running": ("interrupted", "failed", "complete"),
     "interrupted": ("running", "failed"),
-    "failed": ("running",),
+    "failed": ("running", "interrupted"),
     "complete": (),
 }
 
@@ -29,6 +30,15 @@ STAGE_TRANSITIONS: Mapping[StageState, tuple[StageState, ...]] = {
     "running": ("pending", "complete", "failed"),
     "failed": ("running",),
     "complete": (),
+}
+
+# A job whose worker died, or let it go, is queued again.
+JOB_TRANSITIONS: Mapping[JobState, tuple[JobState, ...]] = {
+    "queued": ("running", "cancelled"),
+    "running": ("queued", "complete", "failed", "cancelled"),
+    "complete": (),
+    "failed": (),
+    "cancelled": (),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from runner.store.tables import Base
+from runner.store.columns import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -24,7 +24,12 @@ def one(index: int, inherited: float | None, *alone: float | None) -> Compared:
 
 def event(payload: dict[str, object], kind: str = EVENT, sequence: int = 1) -> EventRecord:
     return EventRecord(
-        study_id="0", sequence=sequence, time=datetime(2026, 1, 1, tzinfo=UTC), kind=kind, payload=payload
+        study_id="0",
+        sequence=sequence,
+        number=sequence,
+        time=datetime(2026, 1, 1, tzinfo=UTC),
+        kind=kind,
+        payload=payload,
     )
 
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
-from runner.store import NewArtifact, NewEvaluation, NewMeasurement, NewReservation, ValueRecord
+from runner.store import (
+    NewArtifact,
+    NewEvaluation,
+    NewMeasurement,
+    NewReservation,
+    TokenRecord,
+    ValueRecord,
+    WorkerRecord,
+)
 
 
 def an_evaluation(digest: str = "0123456789ab", **changes: Any) -> NewEvaluation:
@@ -53,3 +62,32 @@ def a_measurement(digest: str = "0123456789ab", **changes: Any) -> NewMeasuremen
 def an_artifact(**changes: Any) -> NewArtifact:
     given = {"sha256": "0" * 64, "kind": "onnx", "bytes": 1234, "uri": "exports/model.onnx"}
     return NewArtifact(**{**given, **changes})
+
+
+BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def a_worker(worker_id: str = "worker", **changes: Any) -> WorkerRecord:
+    given = {
+        "id": worker_id,
+        "name": "first",
+        "version": "0.1.0",
+        "host": "laptop",
+        "pid": 1234,
+        "started_at": BEGUN,
+        "seen_at": BEGUN,
+    }
+    return WorkerRecord(**{**given, **changes})
+
+
+def a_token(token_id: str = "token", **changes: Any) -> TokenRecord:
+    given = {
+        "id": token_id,
+        "owner": "local",
+        "name": "laptop",
+        "scopes": ("read", "submit"),
+        "kind": "token",
+        "secret_sha256": "0" * 64,
+        "created_at": BEGUN,
+    }
+    return TokenRecord(**{**given, **changes})

@@ -58,7 +58,8 @@ def test_the_list_of_writes_is_that_of_the_methods_that_write() -> None:
 
 
 def test_each_of_the_calls_changes_something(prepared: Path, written: dict[str, dict[str, list[str]]]) -> None:
-    assert all(after != contents(prepared) for after in written.values())
+    same = {method for method, after in written.items() if after == contents(prepared)}
+    assert same == {"renew_study", "renew_job"}  # they change a time of the database's clock, and nothing else
 
 
 def test_a_process_killed_at_any_commit_leaves_all_or_nothing(

@@ -43,7 +43,7 @@ down_revision = "{NEWEST}"
 
 def upgrade():
     with op.batch_alter_table("study", recreate="always") as batch:
-        batch.add_column(sa.Column("owner", sa.Text(), nullable=True))
+        batch.add_column(sa.Column("colour", sa.Text(), nullable=True))
 '''
 
 
@@ -248,7 +248,7 @@ class TestUpgrade:
         assert mode(done.backup) == 0o600
         assert execute(done.backup, "SELECT version_num FROM alembic_version") == [(NEWEST,)]
         assert execute(done.backup, "SELECT count(*) FROM value") == [(3,)]
-        assert execute(path, "SELECT version_num, owner FROM alembic_version, study") == [(NEXT, None)]
+        assert execute(path, "SELECT version_num, colour FROM alembic_version, study") == [(NEXT, None)]
         # The table was copied and dropped; what points to it is still there.
         with open_repository(path, now=clock) as repository:
             assert repository.evaluations(study.id) == (record,)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.store import Failure, ImmutableValue, InvalidRecord, NotRecorded, ValueRecord, open_repository
-from runner.store.tables import CanonicalJson, encode_json
+from runner.store.columns import CanonicalJson, encode_json
 from tests.runner.store.examples import an_evaluation
 
 if TYPE_CHECKING:
@@ -202,8 +202,8 @@ class TestValues:
         try:
             with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
                 connection.execute(
-                    "INSERT INTO value (evaluation_id, metric, provenance, value) "
-                    "SELECT evaluation_id, metric, provenance, value FROM value"
+                    "INSERT INTO value (evaluation_id, study_id, metric, provenance, value, best) "
+                    "SELECT evaluation_id, study_id, metric, provenance, value, 0 FROM value"
                 )
         finally:
             connection.close()
@@ -249,8 +249,13 @@ def test_ten_thousand_evaluations_load_within_a_second(repository: Repository, s
             ((number, study.id, number, f"{number:012x}") for number in range(1, 10_001)),
         )
         connection.executemany(
-            "INSERT INTO value (evaluation_id, metric, provenance, value) VALUES (?, ?, 'inherited', 0.5)",
-            ((number, metric) for number in range(1, 10_001) for metric in ("error", "latency_ms", "model_bytes")),
+            "INSERT INTO value (evaluation_id, study_id, metric, provenance, value, best)"
+            " VALUES (?, ?, ?, 'inherited', 0.5, 1)",
+            (
+                (number, study.id, metric)
+                for number in range(1, 10_001)
+                for metric in ("error", "latency_ms", "model_bytes")
+            ),
         )
     connection.close()
     durations = []

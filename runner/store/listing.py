@@ -1,0 +1,285 @@
+"""Pages of studies and evaluations, and evaluations column by column.  It owns the orders and how a page begins.
+
+A page begins behind a place in the order, not at a count: what is recorded meanwhile neither repeats nor hides an item.
+"""
+
+from __future__ import annotations
+
+import operator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import exists, func, or_, select, tuple_
+
+from runner.store.errors import InvalidQuery
+from runner.store.evaluations import load_where
+from runner.store.lookup import require_study
+from runner.store.queries import EVALUATION_FIELDS, STUDY_SORTS, Columns, MetricColumn, Page, check_limit
+from runner.store.records import STUDY_STATES, EvaluationRecord, StudyRecord
+from runner.store.tables import EvaluationRow, StudyRow, ValueRow
+from runner.store.transactions import Transactions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, ColumnExpressionArgument, Connection, Select
+
+    from runner.store.queries import Cursor, Filter, StudySort
+    from runner.store.records import EvaluationState, StudyState
+
+    _Place = tuple[Any, Any]  # the value that is sorted by, and what breaks ties
+
+_COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_COUNTED_AT_ONCE = 500  # studies in one IN (...)
+
+
+class Listing(Transactions):
+    """Reads lists."""
+
+    def list_studies(
+        self,
+        *,
+        owner: str | None = None,
+        state: StudyState | None = None,
+        search: str | None = None,
+        sort: StudySort = "-created_at",
+        limit: int,
+        after: Cursor | None = None,
+    ) -> Page[StudyRecord]:
+        """A page of the studies of an owner, or of all: in one state, with `search` in their name or tags."""
+        check_limit(limit)
+        if sort not in STUDY_SORTS:
+            raise InvalidQuery(f"studies cannot be sorted by {sort!r}; allowed: {', '.join(STUDY_SORTS)}")
+        if state is not None and state not in STUDY_STATES:
+            raise InvalidQuery(f"a study is never {state!r}; the states are: {', '.join(STUDY_STATES)}")
+        field, descending = _split(sort)
+        column = getattr(StudyRow, field)
+        wanted = select(StudyRow)
+        if owner is not None:
+            wanted = wanted.where(StudyRow.owner == owner)
+        if state is not None:
+            wanted = wanted.where(StudyRow.state == state)
+        if search:
+            sought = search.lower()
+            wanted = wanted.where(
+                or_(
+                    func.lower(StudyRow.name).contains(sought, autoescape=True),
+                    func.lower(StudyRow.tags).contains(sought, autoescape=True),
+                )
+            )
+        place = None if after is None else _place(field, str, after)
+        with self._reading() as connection:
+            rows = connection.execute(_ordered(wanted, (column, StudyRow.id), descending, place).limit(limit + 1))
+            found = [StudyRecord(**row._mapping) for row in rows]
+        last = found[limit - 1] if len(found) > limit else None
+        following = None if last is None else (_portable(getattr(last, field)), last.id)
+        return Page(tuple(found[:limit]), following)
+
+    def study_counts(self, study_ids: Iterable[str]) -> dict[str, dict[str, int]]:
+        """How many evaluations of each of these studies are complete and how many failed."""
+        every = list(dict.fromkeys(study_ids))
+        counts = {study_id: {"complete": 0, "failed": 0} for study_id in every}
+        with self._reading() as connection:
+            for start in range(0, len(every), _COUNTED_AT_ONCE):
+                wanted = (
+                    select(EvaluationRow.study_id, EvaluationRow.state, func.count())
+                    .where(EvaluationRow.study_id.in_(every[start : start + _COUNTED_AT_ONCE]))
+                    .group_by(EvaluationRow.study_id, EvaluationRow.state)
+                )
+                for study_id, state, count in connection.execute(wanted):
+                    counts[study_id][state] = count
+        return counts
+
+    def list_evaluations(
+        self,
+        study_id: str,
+        *,
+        filters: Sequence[Filter] = (),
+        sort: str = "sequence",
+        limit: int,
+        after: Cursor | None = None,
+    ) -> Page[EvaluationRecord]:
+        """A page of the evaluations of a study that meet all filters, by a field or a metric, "-" turns it around.
+
+        Of several values of a metric the one of the highest provenance counts.  Evaluations without a value of the
+        metric come last in both directions.
+        """
+        check_limit(limit)
+        field, descending = _split(sort)
+        conditions = [EvaluationRow.study_id == study_id, *(_condition(study_id, each) for each in filters)]
+        with self._reading() as connection:
+            require_study(connection, study_id)
+            if field in EVALUATION_FIELDS:
+                places = _by_field(connection, field, conditions, descending, limit + 1, after)
+            else:
+                places = _by_metric(connection, study_id, field, conditions, descending, limit + 1, after)
+            numbers = [number for _, number in places[:limit]]
+            known = {each.id: each for each in load_where(connection, (EvaluationRow.id.in_(numbers),))}
+        following = (_portable(places[limit - 1][0]), places[limit - 1][1]) if len(places) > limit else None
+        return Page(tuple(known[number] for number in numbers), following)
+
+    def metrics(self, study_id: str) -> tuple[str, ...]:
+        """The metrics of which the study has values, in alphabetical order."""
+        found: list[str] = []
+        with self._reading() as connection:
+            require_study(connection, study_id)
+            while True:  # one step in the index a metric: to look at every value would take as long as to list them
+                wanted = select(func.min(ValueRow.metric)).where(ValueRow.study_id == study_id, ValueRow.best)
+                following = connection.scalar(wanted.where(ValueRow.metric > found[-1]) if found else wanted)
+                if following is None:
+                    return tuple(found)
+                found.append(following)
+
+    def columns(self, study_id: str, metrics: Sequence[str]) -> Columns:
+        """All evaluations of a study with these metrics, for charts."""
+        fields = (EvaluationRow.id, EvaluationRow.digest, EvaluationRow.fidelity, EvaluationRow.state)
+        wanted = select(*fields).where(EvaluationRow.study_id == study_id).order_by(EvaluationRow.sequence)
+        with self._reading() as connection:
+            require_study(connection, study_id)
+            rows = connection.execute(wanted).all()
+            places = {row[0]: place for place, row in enumerate(rows)}
+            return Columns(
+                ids=[row[0] for row in rows],
+                digests=[row[1] for row in rows],
+                fidelities=[row[2] for row in rows],
+                states=[cast("EvaluationState", row[3]) for row in rows],
+                metrics={metric: _column(connection, study_id, metric, places) for metric in metrics},
+            )
+
+
+def _column(connection: Connection, study_id: str, metric: str, places: Mapping[int, int]) -> MetricColumn:
+    values: list[Any] = [None] * len(places)
+    provenances: list[Any] = [None] * len(places)
+    wanted = select(ValueRow.evaluation_id, ValueRow.value, ValueRow.provenance)
+    for number, value, provenance in connection.execute(wanted.where(*_counting(study_id, metric))):
+        place = places[number]
+        values[place] = value
+        provenances[place] = provenance
+    return MetricColumn(values=values, provenances=provenances)
+
+
+def _by_field(
+    connection: Connection,
+    field: str,
+    conditions: Sequence[ColumnElement[bool]],
+    descending: bool,
+    limit: int,
+    after: Cursor | None,
+) -> list[_Place]:
+    column = getattr(EvaluationRow, field)
+    place = None if after is None else _place(field, int, after)
+    wanted = select(column, EvaluationRow.id).where(*conditions)
+    rows = connection.execute(_ordered(wanted, (column, EvaluationRow.id), descending, place).limit(limit))
+    return [(row[0], row[1]) for row in rows]
+
+
+def _by_metric(
+    connection: Connection,
+    study_id: str,
+    metric: str,
+    conditions: Sequence[ColumnElement[bool]],
+    descending: bool,
+    limit: int,
+    after: Cursor | None,
+) -> list[_Place]:
+    """Those that have a value by their value, then those that have none by their number."""
+    found: list[_Place] = []
+    place = None if after is None else _place(metric, int, after)
+    if place is None or place[0] is not None:
+        wanted = cast("Select[Any]", select(ValueRow.value, ValueRow.evaluation_id))
+        wanted = wanted.join(EvaluationRow, EvaluationRow.id == ValueRow.evaluation_id)
+        wanted = wanted.where(*_counting(study_id, metric), *conditions)
+        order = (ValueRow.value, ValueRow.evaluation_id)
+        found = [
+            (row[0], row[1]) for row in connection.execute(_ordered(wanted, order, descending, place).limit(limit))
+        ]
+        place = None
+    if len(found) < limit:
+        counting = select(ValueRow.id).where(
+            ValueRow.evaluation_id == EvaluationRow.id, ValueRow.metric == metric, ValueRow.best
+        )
+        without = select(EvaluationRow.id).where(*conditions, ~exists(counting.correlate(EvaluationRow)))
+        if place is not None:
+            without = without.where(EvaluationRow.id < place[1] if descending else EvaluationRow.id > place[1])
+        # Within a study ids and sequence count the same way, and the latter has an index for it.
+        order_by = EvaluationRow.sequence.desc() if descending else EvaluationRow.sequence
+        numbers = connection.scalars(without.order_by(order_by).limit(limit - len(found)))
+        found.extend((None, number) for number in numbers)
+    return found
+
+
+def _counting(study_id: str, metric: str) -> tuple[ColumnExpressionArgument[bool], ...]:
+    return (ValueRow.study_id == study_id, ValueRow.metric == metric, ValueRow.best)
+
+
+def _condition(study_id: str, wanted: Filter) -> ColumnElement[bool]:
+    if wanted.field in EVALUATION_FIELDS:
+        column = getattr(EvaluationRow, wanted.field)
+        if wanted.op == "^=":
+            if wanted.field in ("sequence", "created_at"):
+                raise InvalidQuery(f"{wanted.field} is no text, so ^= means nothing; compare with = < <= > >= or !=")
+            begins: ColumnElement[bool] = column.startswith(_checked(wanted.field, wanted.value), autoescape=True)
+            return begins
+        compared: ColumnElement[bool] = _COMPARISONS[wanted.op](column, _checked(wanted.field, wanted.value))
+        return compared
+    if wanted.op == "^=" or isinstance(wanted.value, bool) or not isinstance(wanted.value, int | float):
+        raise InvalidQuery(
+            f"{wanted.field} {wanted.op} {wanted.value}: a metric is compared with a number, by = < <= > >= or !=; "
+            f"the fields that are no metrics are: {', '.join(EVALUATION_FIELDS)}"
+        )
+    compared = _COMPARISONS[wanted.op](ValueRow.value, float(wanted.value))
+    return EvaluationRow.id.in_(select(ValueRow.evaluation_id).where(*_counting(study_id, wanted.field), compared))
+
+
+def _split(sort: str) -> tuple[str, bool]:
+    return (sort[1:], True) if sort.startswith("-") else (sort, False)
+
+
+def _ordered(wanted: Select[Any], order: tuple[Any, Any], descending: bool, after: _Place | None) -> Select[Any]:
+    if after is not None:
+        here = tuple_(*order)
+        wanted = wanted.where(here < after if descending else here > after)
+    return wanted.order_by(*(each.desc() if descending else each for each in order))
+
+
+def _place(field: str, kind: type[Any], after: Cursor) -> _Place:
+    """What a cursor says, checked: it may come from another query, or from anywhere."""
+    if len(after) != 2 or not isinstance(after[1], kind) or isinstance(after[1], bool):
+        raise InvalidQuery("this cursor is of another list; begin with the first page")
+    if after[0] is None and field in (*EVALUATION_FIELDS, "name", "updated_at"):
+        raise InvalidQuery("this cursor is of another order; begin with the first page")
+    try:
+        return (None if after[0] is None else _checked(field, after[0]), after[1])
+    except InvalidQuery as error:
+        raise InvalidQuery("this cursor is of another order; begin with the first page") from error
+
+
+def _checked(field: str, value: Any) -> Any:
+    """`value` as the column of `field` has it."""
+    if field in ("created_at", "updated_at"):
+        try:
+            moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+            if isinstance(moment, datetime) and moment.tzinfo is not None:
+                return moment
+        except ValueError:
+            pass
+        raise InvalidQuery(f"{field} is compared with a time and its zone, such as 2026-01-31T12:00:00Z, not {value!r}")
+    kinds: Any = str
+    if field == "sequence":
+        kinds = int
+    elif field not in (*EVALUATION_FIELDS, "name"):
+        kinds = int | float
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise InvalidQuery(f"{field} is compared with {'a text' if kinds is str else 'a number'}, not {value!r}")
+    return value
+
+
+def _portable(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
