@@ -19,6 +19,7 @@ OWNERS = {
     "sqlalchemy": ("runner/store/",),
     "alembic": ("runner/store/",),
     "fastapi": ("runner/service/",),
+    "fsspec": ("runner/store/blobs.py",),
     "optuna": ("runner/search/nsga2.py",),
     "ray": ("runner/parallel/",),
     "onnx": ("supernet/export/onnx.py", "supernet/export/calibrated.py"),

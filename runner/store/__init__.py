@@ -1,6 +1,6 @@
 """The record of studies.  It owns the database and its rows; nothing of SQLAlchemy leaves it.
 
-`open_repository`, `upgrade` and `Repository` are imported when they are first used, SQLAlchemy with them.
+`open_repository`, `upgrade`, `Repository` and `Blobs` are imported when they are first used, SQLAlchemy with them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from runner.store.errors import (
     AlreadyEvaluated,
     AmbiguousId,
     BudgetSpent,
+    DamagedBlob,
     DatabaseTooNew,
     DatabaseTooOld,
     IdempotencyBusy,
@@ -67,6 +68,7 @@ from runner.store.records import (
 )
 
 if TYPE_CHECKING:
+    from runner.store.blobs import Blobs
     from runner.store.engine import open_repository, upgrade
     from runner.store.repository import Repository
 
@@ -74,12 +76,14 @@ _LAZY = {
     "open_repository": "runner.store.engine",
     "upgrade": "runner.store.engine",
     "Repository": "runner.store.repository",
+    "Blobs": "runner.store.blobs",
 }
 
 __all__ = [
     "open_repository",
     "upgrade",
     "Repository",
+    "Blobs",
     "patiently",
     "Upgrade",
     "StudyRecord",
@@ -132,6 +136,7 @@ __all__ = [
     "LeaseLost",
     "IdempotencyMismatch",
     "IdempotencyBusy",
+    "DamagedBlob",
     "NotADatabase",
     "DatabaseTooNew",
     "DatabaseTooOld",

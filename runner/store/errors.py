@@ -18,6 +18,7 @@ StoreError (a RuntimeError)
 ├── LeaseLost                another attempt has begun on the study or job, or it is gone
 ├── IdempotencyMismatch      the key was given with another request before
 ├── IdempotencyBusy          the same request is being answered at this moment
+├── DamagedBlob              what lies under a digest does not have it
 ├── NotADatabase             the file is no record of Supernaut, or it is damaged
 ├── DatabaseTooNew           a newer version of Supernaut wrote it
 ├── DatabaseTooOld           it must be migrated first
@@ -98,6 +99,10 @@ class IdempotencyMismatch(StoreError):
 
 class IdempotencyBusy(StoreError):
     """The same request is being answered at this moment."""
+
+
+class DamagedBlob(StoreError):
+    """What lies under a digest does not have it."""
 
 
 class NotADatabase(StoreError):
