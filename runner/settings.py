@@ -28,6 +28,16 @@ class Home:
         return self.path / "supernaut.db"
 
     @property
+    def database_url(self) -> str:
+        """Where the record is: $SUPERNAUT_DATABASE_URL, else the SQLite file of this folder."""
+        return os.environ.get("SUPERNAUT_DATABASE_URL") or str(self.database)
+
+    @property
+    def artifacts_url(self) -> str:
+        """Where files are kept by their content: $SUPERNAUT_ARTIFACTS_URL, else a folder in this one."""
+        return os.environ.get("SUPERNAUT_ARTIFACTS_URL") or str(self.path / "artifacts")
+
+    @property
     def ledger(self) -> Path:
         """The file that says which data and extensions are registered."""
         return self.path / "registered.json"

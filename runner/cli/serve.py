@@ -1,19 +1,28 @@
-"""`supernaut serve`: the pages in a browser, on this machine alone."""
+"""`supernaut serve`: the API and the pages, and a worker beside them."""
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.common import home_of, say
+from runner.cli.common import fail, home_of, say
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
+
+    from runner.service.hosts import Hosts
+    from runner.settings import Home
+    from runner.store import Repository
 
 _GRACE_S = 3  # for answers that are under way when someone stops the server
+_WORKER_GRACE_S = 60  # for a worker to bring its study to a safe point
 _BACKLOG = 128
 
 
@@ -25,34 +34,84 @@ def register(app: typer.Typer) -> None:
 def serve(
     context: typer.Context,
     host: Annotated[
-        str, typer.Option(help="The address to listen on; it must be one of this machine alone.")
+        str,
+        typer.Option(help="The address to listen on; beyond this machine only with --public-host and a token."),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes any free one.")] = 8000,
+    public_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name under which browsers reach the server through something that speaks TLS; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    worker: Annotated[
+        bool, typer.Option("--worker/--no-worker", help="Whether to start a worker, which runs submitted studies.")
+    ] = True,
 ) -> None:
-    """Show the studies in a browser until Ctrl-C."""
-    listening = _listen(host, port)
-    with listening:
-        address, bound = listening.getsockname()[:2]
-        shown = f"[{address}]" if ":" in address else address
-        database = home_of(context).database
-        say(f"Supernaut at http://{shown}:{bound}  (Ctrl-C ends it)")
-        say(f"the record is {database}")
-        sys.stdout.flush()
-        _answer(listening, database, bound)
+    """Serve the API and the pages until Ctrl-C."""
+    from runner.service.hosts import public_host as checked
+    from runner.store import open_repository
+
+    home = home_of(context)
+    os.umask(0o077)  # what this process makes is for its user alone
+    public = tuple(dict.fromkeys(checked(name) for name in public_host or ()))
+    with open_repository(home.database_url) as repository:
+        _check_reach(host, public, repository)
+        with _listen(host, port) as listening:
+            _serve(listening, home, public, repository, worker)
     say("stopped")
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket on a loopback address.  Raises `SpecError` for any other address, `Conflict` where the port is taken."""
-    from runner.errors import Conflict, SpecError
-    from runner.service.hosts import is_loopback
+def _serve(listening: socket.socket, home: Home, public: Sequence[str], repository: Repository, worker: bool) -> None:
+    from runner.service.hosts import Hosts
+    from runner.service.local import announced, ensure_token, first_link
+    from runner.store.transactions import utc_now
 
-    if not is_loopback(host):
+    address, bound = listening.getsockname()[:2]
+    hosts = Hosts(bound, tuple(public), address)
+    here = hosts.here
+    ensure_token(home, repository, utc_now())
+    origin = f"https://{public[0]}" if public else here
+    link = first_link(repository, origin, utc_now())
+    say(f"Supernaut at {here}  (Ctrl-C ends it)")
+    for name in public:
+        say(f"and at https://{name}, if something that speaks TLS passes its requests on to here")
+    say(f"open this in a browser, it works once: {link}")
+    say(f"the record is {repository.place}")
+    sys.stdout.flush()
+    with announced(home, here), _worker(home, wanted=worker):
+        _answer(listening, home, hosts)
+
+
+def _check_reach(host: str, public: Sequence[str], repository: Repository) -> None:
+    """Raise `SpecError` where strangers could come and nobody has prepared for them."""
+    from runner.errors import SpecError
+    from runner.service.auth import is_alive
+    from runner.service.hosts import is_loopback
+    from runner.store.transactions import utc_now
+
+    if is_loopback(host):
+        return
+    if not public:
         raise SpecError(
-            f"--host {host}: this version has no authentication, so it listens on this machine only (127.0.0.1, ::1 or "
-            f"localhost). From another machine use an SSH tunnel: ssh -L {port}:127.0.0.1:{port} THIS-MACHINE, then "
-            f"open http://127.0.0.1:{port} there."
+            f"--host {host}: this is beyond this machine. Say under which name browsers will reach the server, with "
+            "--public-host NAME, and put something that speaks TLS before it, which passes the requests on; tokens "
+            "would otherwise cross the network for anyone to read. For yourself alone an SSH tunnel is enough: "
+            "ssh -L 8000:127.0.0.1:8000 THIS-MACHINE, then open http://127.0.0.1:8000 there."
         )
+    if not any(token.kind == "token" and is_alive(token, utc_now()) for token in repository.tokens(None)):
+        raise SpecError(
+            f"--host {host}: nobody has a token yet, so nobody could be let in. Make one first: supernaut token create "
+            "NAME"
+        )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket.  Raises `SpecError` for an address that is not ours, `Conflict` where the port is taken."""
+    from runner.errors import Conflict, SpecError
+
     name = "127.0.0.1" if host == "localhost" else host.strip("[]")
     family = socket.AF_INET6 if ":" in name else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
@@ -63,6 +122,9 @@ def _listen(host: str, port: int) -> socket.socket:
     except PermissionError as error:
         listening.close()
         raise SpecError(f"--port {port}: only the system's administrator may use it; choose 1024 or above.") from error
+    except socket.gaierror as error:
+        listening.close()
+        raise SpecError(f"--host {host}: give an address of this machine, such as 127.0.0.1 or 0.0.0.0.") from error
     except OSError as error:
         listening.close()
         raise Conflict(
@@ -72,23 +134,67 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _answer(listening: socket.socket, database: Path, port: int) -> None:
+@contextmanager
+def _worker(home: Home, *, wanted: bool) -> Iterator[None]:
+    """Within, a worker runs; it ends with this process, which says so where it ends before."""
+    if not wanted:
+        say("no worker was started, so studies wait; start one: supernaut worker")
+        yield
+        return
+    # In a session of its own: Ctrl-C reaches this process, which asks the worker to end at a safe point.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runner.workers", "--home", str(home.path)],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    ending = threading.Event()
+    watching = threading.Thread(target=_say_when_it_ends, args=(process, ending), daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        process.terminate()
+        try:
+            process.wait(_WORKER_GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        watching.join()
+
+
+def _say_when_it_ends(process: subprocess.Popen[bytes], ending: threading.Event) -> None:
+    code = process.wait()
+    if not ending.is_set():
+        how = f"with exit code {code}" if code >= 0 else f"by signal {-code}"
+        fail(f"the worker ended {how}; studies wait until there is one: supernaut worker, or restart the server")
+
+
+def _answer(listening: socket.socket, home: Home, hosts: Hosts) -> None:
     """Answer requests until Ctrl-C, which is how one leaves and no error."""
     import uvicorn
 
     from runner.service.app import create_app
+    from runner.service.settings import ServiceSettings
+
+    app = create_app(ServiceSettings(home=home, location=home.database_url, hosts=hosts))
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: object) -> None:
+            app.state.service.hub.close_soon()  # streams would otherwise keep the server for as long as it waits
+            super().handle_exit(sig, frame)  # type: ignore[arg-type]
 
     config = uvicorn.Config(
-        create_app(database, port=port),
+        app,
         log_level="warning",
         access_log=False,
-        lifespan="off",
+        lifespan="on",
         server_header=False,
         proxy_headers=False,
         ws="none",
         timeout_graceful_shutdown=_GRACE_S,
     )
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        Server(config).run(sockets=[listening])
     except KeyboardInterrupt:
         return

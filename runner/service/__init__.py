@@ -1,4 +1,4 @@
-"""The web service: routes, their safety, and what the record says to a reader.  The only package that imports FastAPI.
+"""The web service: the API, the pages, and who may ask what.  The only package that imports FastAPI.
 
-It reads the record and never writes to it; it imports no torch, unpickles nothing and runs no user's code.
+It imports no torch, unpickles nothing and runs no user's code: what a study asks for, workers do.
 """

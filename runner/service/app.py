@@ -1,121 +1,172 @@
-"""The application: its routes, and which page answers which error.
-
-Each request opens the record for itself, so that a database that was locked, moved or upgraded in the meantime is
-seen as it is now.
-"""
+"""The application: its parts put together, what runs beside the requests, and which error is answered how."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 
-from runner.dashboard.fidelity_picture import fidelity_svg
-from runner.dashboard.pages import STATIC, render
-from runner.dashboard.picture import front_svg
-from runner.service.commands import command_prefix
-from runner.service.reading import is_begun, reading
-from runner.service.security import HEADERS, PICTURE_POLICY, OwnHostOnly, SafeHeaders
-from runner.service.views import StudyLine, study_fidelity, study_front, study_lines, study_page
-from runner.store import AmbiguousId, StoreError, StudyNotFound
-from runner.store.transactions import utc_now
+from runner.dashboard.pages import STATIC
+from runner.service.answers import answer_problem
+from runner.service.fronts import Fronts
+from runner.service.guard import Guard
+from runner.service.hub import Hub
+from runner.service.metrics import Metrics
+from runner.service.openapi import document_of
+from runner.service.problems import FieldProblem, FiniteJSONResponse, Problem, pointer, problem_of, request_id_of
+from runner.service.record import Record
+from runner.service.routes import artifacts, catalogue, events, jobs, operations, pages, results, studies, tokens
+from runner.service.routes.common import API, Service
+from runner.service.security import HEADERS
+from runner.service.touched import Touched
+from runner.store import StoreError
+from runner.store.blobs import Blobs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator
 
-_READ = ["GET", "HEAD"]
+    from fastapi.routing import APIRoute
+    from starlette.responses import Response
+
+    from runner.service.settings import ServiceSettings
+
+_HOUSEKEEPING_S = 15.0
+_KEYS_LIVE = timedelta(hours=24)  # how long a replay is given its first answer
+_FORGET_EVERY = 240  # rounds of housekeeping: once an hour
+
+_log = logging.getLogger("supernaut.service")
 
 
-def create_app(database: Path, *, port: int = 8000, now: Callable[[], datetime] = utc_now) -> FastAPI:
-    """The service over one database, which need not exist yet.
+def create_app(settings: ServiceSettings) -> FastAPI:
+    """The service over one record, which must exist when a request comes."""
+    record, touched = Record(settings), Touched()
+    hub = Hub(record, poll_s=settings.poll_s)
+    metrics = Metrics(version("supernaut"), lambda: hub.listening)
+    service = Service(
+        settings=settings,
+        record=record,
+        blobs=Blobs(settings.home.artifacts_url),
+        hub=hub,
+        fronts=Fronts(),
+        metrics=metrics,
+    )
 
-    `port` is the one it listens on, for the check of the Host header; `now` is the clock that ages are told by.
-    """
-    app = FastAPI(title="Supernaut", openapi_url=None, docs_url=None, redoc_url=None)
-    app.add_middleware(OwnHostOnly, port=port)
-    app.add_middleware(SafeHeaders)
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(_keep_house(record, touched))
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            hub.close()
+            await run_in_threadpool(touched.write, record)
+            record.forget()
+
+    app = FastAPI(
+        title="Supernaut",
+        version="1",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        default_response_class=FiniteJSONResponse,
+        generate_unique_id_function=_operation_id,
+        middleware=[Middleware(Guard, settings=settings, record=record, metrics=metrics, touched=touched)],
+    )
+    app.state.service = service
+    for module in (studies, results, jobs, artifacts, events, catalogue, tokens):
+        app.include_router(module.router, prefix=API)
+    app.include_router(operations.router)
+    app.include_router(tokens.login_router)
+    app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    _add_pages(app, database, now)
+    app.openapi = lambda: document_of(app)  # type: ignore[method-assign]
     _add_errors(app)
     return app
 
 
-def _add_pages(app: FastAPI, database: Path, now: Callable[[], datetime]) -> None:
-    prefix = command_prefix(database)
+def _operation_id(route: APIRoute) -> str:
+    return route.name
 
-    @app.api_route("/", methods=_READ)
-    def studies() -> HTMLResponse:
-        lines: tuple[StudyLine, ...] = ()
-        if is_begun(database):
-            with reading(database) as repository:
-                lines = study_lines(repository, now())
-        return HTMLResponse(render("studies.html", studies=lines, database=str(database), prefix=prefix))
 
-    @app.api_route("/studies/{study}", methods=_READ)
-    def study(study: str) -> HTMLResponse:
-        with reading(database) as repository:
-            page = study_page(repository, study, now(), prefix)
-        return HTMLResponse(render("study.html", page=page))
+async def _keep_house(record: Record, touched: Touched) -> None:
+    """What is written down between requests."""
+    round_ = 0
+    while True:
+        await asyncio.sleep(_HOUSEKEEPING_S)
+        await run_in_threadpool(touched.write, record)
+        if round_ % _FORGET_EVERY == 0:
+            await run_in_threadpool(_forget_keys, record)
+        round_ += 1
 
-    @app.api_route("/studies/{study}/front.svg", methods=_READ)
-    def picture(study: str) -> Response:
-        with reading(database) as repository:
-            name, front = study_front(repository, study)
-        return Response(
-            front_svg(name, front), media_type="image/svg+xml", headers={"Content-Security-Policy": PICTURE_POLICY}
-        )
 
-    @app.api_route("/studies/{study}/fidelity.svg", methods=_READ)
-    def fidelity(study: str) -> Response:
-        with reading(database) as repository:
-            name, report = study_fidelity(repository, study)
-        return Response(
-            fidelity_svg(name, report), media_type="image/svg+xml", headers={"Content-Security-Policy": PICTURE_POLICY}
-        )
-
-    @app.api_route("/healthz", methods=_READ)
-    def health() -> JSONResponse:
-        return JSONResponse({"status": "ok"})
+def _forget_keys(record: Record) -> None:
+    try:
+        record.repository().forget_idempotent(_KEYS_LIVE)
+    except StoreError as error:
+        _log.warning("old idempotency keys are kept for another hour: %s", error)
 
 
 def _add_errors(app: FastAPI) -> None:
-    def not_found(_: Request, error: Exception) -> HTMLResponse:
-        return _error_page(404, "There is no such study", str(error))
+    def problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return answer_problem(error, request.scope)
 
-    def unavailable(_: Request, error: Exception) -> HTMLResponse:
-        return _error_page(503, "The record cannot be read now", str(error), {"Retry-After": "5"})
+    def of_store(request: Request, error: Exception) -> Response:
+        assert isinstance(error, StoreError)
+        made = problem_of(error)
+        if made.status >= 500:
+            _log.error("request %s: %s: %s", request_id_of(request.scope), type(error).__name__, error)
+        return answer_problem(made, request.scope)
 
-    def invalid(_: Request, _error: Exception) -> HTMLResponse:
-        return _error_page(404, "There is no such page", "The address holds something that no page has.")
+    def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return answer_problem(_of_validation(error), request.scope)
 
-    def refused(_: Request, error: Exception) -> HTMLResponse:
+    def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        if error.status_code == 405:
-            words = "This version of the service only reads; studies are run and changed on the command line."
-            return _error_page(405, "Only reading is possible", words, error.headers)
-        title = "There is no such page" if error.status_code == 404 else "This cannot be answered"
-        return _error_page(error.status_code, title, "The studies are listed on the first page.", error.headers)
+        code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(
+            error.status_code, "bad_request"
+        )
+        words = {"not_found": "There is nothing at this address.", "method_not_allowed": "The header Allow says which."}
+        return answer_problem(
+            Problem(code, words.get(code, "The request cannot be answered."), headers=error.headers or {}),
+            request.scope,
+        )
 
-    def broken(_: Request, _error: Exception) -> HTMLResponse:
-        # The outermost handler answers beyond our own headers, and what went wrong is in the server's log alone.
-        words = "This is a fault in Supernaut; nothing that was measured is lost. The server's log says what happened."
-        return _error_page(500, "Something went wrong", words, HEADERS)
+    def broken(request: Request, _: Exception) -> Response:
+        # The outermost handler answers beyond the guard, and what went wrong is in the server's log alone.
+        request_id = request_id_of(request.scope)
+        _log.error("request %s: a fault of our own; its traceback follows", request_id)
+        detail = "This is a fault in Supernaut. The server's log says more, under the id of this request."
+        answer = answer_problem(Problem("internal", detail), request.scope)
+        for name, value in {**HEADERS, "X-Request-ID": request_id}.items():
+            answer.headers.setdefault(name, value)
+        return answer
 
-    app.add_exception_handler(StudyNotFound, not_found)
-    app.add_exception_handler(AmbiguousId, not_found)
-    app.add_exception_handler(StoreError, unavailable)
+    app.add_exception_handler(Problem, problem)
+    app.add_exception_handler(StoreError, of_store)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(Exception, broken)
 
 
-def _error_page(status: int, title: str, words: str, headers: Mapping[str, str] | None = None) -> HTMLResponse:
-    page = render("error.html", status=status, title=title, words=words)
-    return HTMLResponse(page, status, headers=dict(headers or {}))
+def _of_validation(error: RequestValidationError) -> Problem:
+    """What pydantic found, without what was given."""
+    found = []
+    for each in error.errors():
+        where, *rest = each["loc"]
+        place: Any = pointer(rest) if where == "body" else ".".join(map(str, each["loc"]))
+        found.append(FieldProblem(pointer=place, message=str(each["msg"]).removeprefix("Value error, ")))
+    return Problem("invalid", "What was given is not valid.", errors=found)

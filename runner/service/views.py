@@ -20,7 +20,7 @@ from runner.fidelity.report import EVENT, FidelityReport, newest_report
 from runner.fidelity.words import COLUMNS, sentences, table_rows
 from runner.front import EXPORTED, INHERITED, RETRAINED, compute_front
 from runner.service.commands import Command, commands_for
-from runner.store import StoreError, StudyNotFound
+from runner.service.problems import Problem
 from runner.study import StudySpec
 from supernet.export.card import architecture_summary
 
@@ -153,19 +153,20 @@ class StudyPage:
     commands: tuple[Command, ...]
 
 
-def study_lines(repository: Repository, now: datetime) -> tuple[StudyLine, ...]:
-    """All studies, the newest first."""
+def study_lines(repository: Repository, owner: str | None, now: datetime) -> tuple[StudyLine, ...]:
+    """All studies of an owner, or of everyone, the newest first."""
     lines = []
     for study in reversed(repository.studies()):
+        if owner not in (None, study.owner):
+            continue
         records = repository.evaluations(study.id)
         spec = _read_spec(study)
         lines.append(_line(study, spec, records, _front(spec, records), now))
     return tuple(lines)
 
 
-def study_page(repository: Repository, name_or_id: str, now: datetime, prefix: str) -> StudyPage:
-    """One study.  Raises `StudyNotFound` or `AmbiguousId`."""
-    study = repository.study(name_or_id)
+def study_page(repository: Repository, study: StudyRecord, now: datetime, prefix: str) -> StudyPage:
+    """One study."""
     records = repository.evaluations(study.id)
     stages = repository.stages(study.id)
     spec = _read_spec(study)
@@ -195,21 +196,21 @@ def study_page(repository: Repository, name_or_id: str, now: datetime, prefix: s
     )
 
 
-def study_front(repository: Repository, name_or_id: str) -> tuple[str, Front]:
-    """The name and the front of one study.  Raises `StoreError`, also where its specification cannot be read."""
-    study = repository.study(name_or_id)
+def study_front(repository: Repository, study: StudyRecord) -> tuple[str, Front]:
+    """The name and the front of one study.  Raises `Problem` where its specification cannot be read."""
     front = _front(_read_spec(study), repository.evaluations(study.id))
     if front is None:
-        raise StoreError(f"there is no front of {study.name!r}: {UNREADABLE}")
+        raise Problem("no_front", f"There is no front: {UNREADABLE}.")
     return study.name, front
 
 
-def study_fidelity(repository: Repository, name_or_id: str) -> tuple[str, FidelityReport]:
-    """The name and the last comparison of one study.  Raises `StoreError`, also where nothing was compared."""
-    study = repository.study(name_or_id)
+def study_fidelity(repository: Repository, study: StudyRecord) -> tuple[str, FidelityReport]:
+    """The name and the last comparison of one study.  Raises `Problem` where nothing was compared."""
     report = newest_report(repository.events(study.id))
     if report is None:
-        raise StudyNotFound(f"nothing of {study.name!r} was trained alone yet; supernaut fidelity {study.name} does it")
+        raise Problem(
+            "not_found", f"Nothing of this study was trained alone yet; supernaut fidelity {study.name} does it."
+        )
     return study.name, report
 
 

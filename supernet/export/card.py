@@ -59,7 +59,7 @@ def architecture_lines(architecture: Architecture) -> list[str]:
     """The architecture as a table in plain text: what holds for all of it, then a line a layer, or a stage and below
     it a line a block."""
     lines = []
-    for place, answers in sorted(_by_place(architecture).items()):
+    for place, answers in sorted(answers_by_place(architecture).items()):
         if not place:
             lines += [_listed(answers)] if answers else []
             continue
@@ -72,7 +72,7 @@ def architecture_lines(architecture: Architecture) -> list[str]:
 
 def architecture_summary(architecture: Architecture) -> str:
     """What holds for all of an architecture, and the answers of its stages if it has any, in one line."""
-    places = _by_place(architecture)
+    places = answers_by_place(architecture)
     stages: dict[str, list[object]] = {}
     for place in sorted(place for place in places if len(place) == 1 and place[0][0] == "stage"):
         for name, value in places[place].items():
@@ -83,7 +83,7 @@ def architecture_summary(architecture: Architecture) -> str:
     return ", ".join(parts)
 
 
-def _by_place(architecture: Architecture) -> dict[Place, dict[str, object]]:
+def answers_by_place(architecture: Architecture) -> dict[Place, dict[str, object]]:
     """The answers by where they belong; a place is there also if only places within it have answers."""
     places: dict[Place, dict[str, object]] = {(): {}}
     for name, value in architecture.items():

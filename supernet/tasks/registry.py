@@ -1,14 +1,16 @@
-"""Which tasks exist, by name."""
+"""Which tasks exist, by name.  Imports none of them: names and descriptions are asked for where torch is not wanted."""
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from supernet.errors import UnknownName
-from supernet.tasks import audio, digits, images, labelled_text, mqar, text
 
 if TYPE_CHECKING:
     from supernet.tasks.task import Task
@@ -19,24 +21,19 @@ TaskLoader = Callable[..., "Task"]
 # what was prepared from it, or None.  In a study the operator decides about both.
 DATA, CACHE = "data", "cache"
 
-_TASKS: dict[str, TaskLoader] = {
-    "digits": digits.load,
-    "mqar": mqar.load,
-    "text": text.load,
-    "labelled_text": labelled_text.load,
-    "images": images.load,
-    "audio": audio.load,
-}
+_TASKS = ("digits", "mqar", "text", "labelled_text", "images", "audio")  # the files beside this one
 
 
 def task_names() -> tuple[str, ...]:
     """The tasks that `load_task` knows."""
-    return tuple(_TASKS)
+    return _TASKS
 
 
 def describe_task(name: str) -> str:
     """The first paragraph of a task's documentation."""
-    text = inspect.getdoc(inspect.getmodule(task_loader(name))) or ""
+    _require(name)
+    source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+    text = ast.get_docstring(ast.parse(source)) or ""
     return text.split("\n\n")[0].replace("\n", " ")
 
 
@@ -47,11 +44,8 @@ def load_task(name: str, **options: Any) -> Task:
 
 def task_loader(name: str) -> TaskLoader:
     """What loads the task called `name`.  Raises `UnknownName`."""
-    if name not in _TASKS:
-        near = get_close_matches(name, _TASKS, n=1, cutoff=0.4)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UnknownName(f"there is no task {name!r}; known tasks: {', '.join(_TASKS)}.{hint}")
-    return _TASKS[name]
+    _require(name)
+    return cast("TaskLoader", import_module(f"{__package__}.{name}").load)
 
 
 def call_loader(name: str, loader: TaskLoader, options: Mapping[str, Any]) -> Task:
@@ -74,3 +68,10 @@ def loader_options(loader: TaskLoader) -> dict[str, bool]:
         for name, parameter in inspect.signature(loader).parameters.items()
         if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     }
+
+
+def _require(name: str) -> None:
+    if name not in _TASKS:
+        near = get_close_matches(name, _TASKS, n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UnknownName(f"there is no task {name!r}; known tasks: {', '.join(_TASKS)}.{hint}")

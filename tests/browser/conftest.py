@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_
 
 from runner.front import read_front
 from runner.service.app import create_app
+from runner.service.auth import new_token
+from runner.service.hosts import Hosts
+from runner.service.settings import ServiceSettings
+from runner.settings import Home
 from runner.store import Repository, open_repository
 from tests.runner.service.studies import (
     create_study,
@@ -101,7 +106,8 @@ def address(database: Path) -> Iterator[str]:
     """A server over the record."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        config = uvicorn.Config(create_app(database, port=port), log_level="warning", lifespan="off", ws="none")
+        settings = ServiceSettings(home=Home(database.parent), location=database, hosts=Hosts(port), poll_s=0.1)
+        config = uvicorn.Config(create_app(settings), log_level="warning", lifespan="on", ws="none")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
@@ -118,7 +124,8 @@ def look(request: pytest.FixtureRequest) -> tuple[str, int]:
 
 
 @pytest.fixture
-def context(browser: Browser, address: str, look: tuple[str, int]) -> Iterator[BrowserContext]:
+def stranger(browser: Browser, address: str, look: tuple[str, int]) -> Iterator[BrowserContext]:
+    """A browser without a session."""
     scheme, width = look
     context = browser.new_context(
         base_url=address,
@@ -129,6 +136,20 @@ def context(browser: Browser, address: str, look: tuple[str, int]) -> Iterator[B
     context.add_init_script(REPORT)
     yield context
     context.close()
+
+
+@pytest.fixture
+def context(stranger: BrowserContext, repository: Repository, address: str) -> BrowserContext:
+    """A browser with the administrator's session."""
+    record, session = new_token(
+        owner="local", name="of a test", scopes=["admin"], kind="session", now=datetime.now(UTC)
+    )
+    repository.create_token(record)
+    port = address.rpartition(":")[2]
+    stranger.add_cookies(
+        [{"name": f"supernaut_{port}", "value": session, "url": address, "httpOnly": True, "sameSite": "Strict"}]
+    )
+    return stranger
 
 
 @pytest.fixture

@@ -20,11 +20,10 @@ from tests.runner.service.studies import (
 )
 
 
-def test_without_a_record_the_first_page_says_what_to_type(client: TestClient, database: Path) -> None:
+def test_without_a_study_the_first_page_says_what_to_type(client: TestClient, database: Path) -> None:
     answer = client.get("/")
     assert answer.status_code == 200
     assert f"supernaut --home {database.parent} run examples/digits.yaml" in Page(answer.text).words
-    assert not database.parent.exists()
 
 
 def test_the_first_page_lists_studies_the_newest_first(client: TestClient, digits: Repository) -> None:
@@ -136,7 +135,7 @@ def test_a_specification_of_another_version_spoils_no_page(client: TestClient, d
     assert "from-elsewhere" in Page(client.get("/").text).words
     page = Page(client.get("/studies/from-elsewhere").text)
     assert "written by another version of Supernaut" in page.words
-    assert client.get("/studies/from-elsewhere/front.svg").status_code == 503
+    assert client.get("/studies/from-elsewhere/front.svg").status_code == 409
 
 
 def test_the_picture_is_the_one_that_the_command_line_writes(

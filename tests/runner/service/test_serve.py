@@ -1,55 +1,100 @@
-"""`supernaut serve` as a process: what it prints, how it ends."""
+"""`supernaut serve` as a process: what it prints and leaves, how it ends."""
 
+import json
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.cookiejar import CookieJar
 from pathlib import Path
 
 import pytest
 
-from runner.cli.serve import _listen
+from runner.cli.serve import _check_reach, _listen
 from runner.errors import CONFLICT, USAGE, SpecError
+from runner.service.auth import new_token
+from runner.store import Repository, open_repository
 
 
 def command(home: Path, *options: str) -> list[str]:
-    return [sys.executable, "-m", "runner.cli.main", "--home", str(home), "serve", *options]
+    return [sys.executable, "-m", "runner.cli.main", "--home", str(home), *options]
 
 
 @contextmanager
-def serving(home: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server and its address."""
-    process = subprocess.Popen(command(home, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def serving(home: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """A server, its address, and the link that it printed."""
+    process = subprocess.Popen(
+        command(home, "serve", "--no-worker", *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     with process:
         try:
             assert process.stdout is not None
-            found = re.search(r"http://\S+", process.stdout.readline())
-            assert found, process.communicate()
-            yield process, found[0]
+            address = re.search(r"http://\S+", process.stdout.readline())
+            link = re.search(r"http://\S+/login\S+", process.stdout.readline())
+            assert address is not None, process.communicate()
+            assert link is not None, process.communicate()
+            assert "record" in process.stdout.readline()
+            assert "no worker" in process.stdout.readline()
+            yield process, address[0], link[0]
         finally:
             process.kill()
 
 
-def test_it_answers_until_ctrl_c_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    with serving(tmp_path / "home", "--port", "0") as (process, address):
-        with urllib.request.urlopen(f"{address}/", timeout=10) as answer:
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.slow
+def test_it_answers_until_ctrl_c_and_leaves_only_what_is_private(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with serving(home, "--port", "0") as (process, address, link):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{address}/", timeout=10)
+        assert refused.value.code == 401
+        refused.value.close()
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        with browser.open(link, timeout=10) as answer:
             assert b"No study yet" in answer.read()
             assert "server" not in {name.lower() for name in answer.headers}
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=10)
+        fresh = subprocess.run(command(home, "open"), capture_output=True, text=True, check=True)
+        with urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar())).open(
+            fresh.stdout.strip(), timeout=10
+        ) as answer:
+            assert answer.status == 200
+        found = json.loads((home / "server.json").read_text(encoding="utf-8"))
+        assert (found["url"], found["pid"]) == (address, process.pid)
+        assert [mode(home / name) for name in ("server.json", "token", "supernaut.db")] == [0o600] * 3
+        assert mode(home) == 0o700
+        token = (home / "token").read_text(encoding="ascii").strip()
+        listening = urllib.request.Request(f"{address}/api/v1/events", headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(listening, timeout=10) as stream:
+            assert stream.readline().startswith(b"retry:")
+            process.send_signal(signal.SIGINT)
+            stream.read()
+        out, err = process.communicate(timeout=20)
         assert (process.returncode, err) == (0, "")
         assert out.strip().endswith("stopped")
-    assert not (tmp_path / "home").exists()
+    assert not (home / "server.json").exists()
+    assert token not in out
+    with serving(home, "--port", "0") as (_, address, _):
+        assert (home / "token").read_text(encoding="ascii").strip() == token
+    gone = subprocess.run(command(home, "open"), capture_output=True, text=True, check=False)
+    assert gone.returncode == 5
+    assert "supernaut serve" in gone.stderr
 
 
-def test_another_address_ends_with_the_code_for_usage(tmp_path: Path) -> None:
-    done = subprocess.run(command(tmp_path, "--host", "0.0.0.0"), capture_output=True, text=True, check=False)
+def test_an_address_beyond_this_machine_ends_with_the_code_for_usage(tmp_path: Path) -> None:
+    done = subprocess.run(command(tmp_path, "serve", "--host", "0.0.0.0"), capture_output=True, text=True, check=False)
     assert done.returncode == USAGE
-    assert "no authentication" in done.stderr
+    assert "--public-host NAME" in done.stderr
+    assert "TLS" in done.stderr
     assert "ssh -L 8000:127.0.0.1:8000" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -57,17 +102,38 @@ def test_another_address_ends_with_the_code_for_usage(tmp_path: Path) -> None:
 def test_a_port_in_use_ends_with_the_code_for_conflict(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        done = subprocess.run(command(tmp_path, "--port", str(port)), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command(tmp_path, "serve", "--port", str(port)), capture_output=True, text=True, check=False
+        )
     assert done.returncode == CONFLICT
     assert f"port {port}" in done.stderr
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
 
 
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Repository]:
+    with open_repository(tmp_path / "supernaut.db") as repository:
+        yield repository
+
+
 @pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "192.168.0.1", "example.org"])
-def test_addresses_beyond_this_machine_are_refused(host: str) -> None:
-    with pytest.raises(SpecError, match="no authentication"):
-        _listen(host, 0)
+def test_addresses_beyond_this_machine_need_a_public_name_and_a_token(empty: Repository, host: str) -> None:
+    with pytest.raises(SpecError, match="--public-host NAME"):
+        _check_reach(host, (), empty)
+    with pytest.raises(SpecError, match="supernaut token create"):
+        _check_reach(host, ("example.org",), empty)
+    record, _ = new_token(owner="anna", name="t", scopes=["read"], kind="token", now=datetime.now(UTC))
+    empty.create_token(record)
+    _check_reach(host, ("example.org",), empty)
+    empty.revoke_token(record.id)
+    with pytest.raises(SpecError, match="supernaut token create"):
+        _check_reach(host, ("example.org",), empty)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.2"])
+def test_addresses_of_this_machine_need_nothing(empty: Repository, host: str) -> None:
+    _check_reach(host, (), empty)
 
 
 @pytest.mark.parametrize(("host", "address"), [("127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1")])

@@ -1,0 +1,34 @@
+"""The folder of a study on this machine, removed with the study."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from runner.service.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.settings import Home
+
+
+@contextmanager
+def removed_study_files(home: Home, study_id: str) -> Iterator[None]:
+    """Around the deletion of a study's rows: its folder goes when they are gone.
+
+    Raises `Problem` where a process on this machine holds the folder, as `supernaut run` does.
+    """
+    folder = home.study(study_id)
+    if not folder.is_dir():
+        yield
+        return
+    with (folder / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Problem("study_is_running", "A process on the server's machine runs it; stop it first.") from None
+        yield
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,54 @@
+"""The pages: HTML and pictures for a browser with a session."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, Response
+
+from runner.dashboard.fidelity_picture import fidelity_svg
+from runner.dashboard.pages import render
+from runner.dashboard.picture import front_svg
+from runner.service.commands import command_prefix
+from runner.service.routes.common import Reader, Service, TheRecord, TheService, find_study
+from runner.service.security import PICTURE_POLICY
+from runner.service.views import study_fidelity, study_front, study_lines, study_page
+
+router = APIRouter(include_in_schema=False)
+
+_READ = ["GET", "HEAD"]
+_PICTURE = {"Content-Security-Policy": PICTURE_POLICY}
+
+
+@router.api_route("/", methods=_READ)
+def studies(principal: Reader, service: TheService, repository: TheRecord) -> HTMLResponse:
+    """All studies that one may see."""
+    lines = study_lines(repository, principal.sees, service.settings.now())
+    home = service.settings.home
+    return HTMLResponse(render("studies.html", studies=lines, database=str(home.database), prefix=_prefix(service)))
+
+
+@router.api_route("/studies/{study}", methods=_READ)
+def study(study: str, principal: Reader, service: TheService, repository: TheRecord) -> HTMLResponse:
+    """One study."""
+    found = find_study(repository, principal, study)
+    return HTMLResponse(
+        render("study.html", page=study_page(repository, found, service.settings.now(), _prefix(service)))
+    )
+
+
+@router.api_route("/studies/{study}/front.svg", methods=_READ)
+def picture(study: str, principal: Reader, repository: TheRecord) -> Response:
+    """The front, drawn."""
+    name, front = study_front(repository, find_study(repository, principal, study))
+    return Response(front_svg(name, front), media_type="image/svg+xml", headers=_PICTURE)
+
+
+@router.api_route("/studies/{study}/fidelity.svg", methods=_READ)
+def fidelity(study: str, principal: Reader, repository: TheRecord) -> Response:
+    """How far to trust shared weights, drawn."""
+    name, report = study_fidelity(repository, find_study(repository, principal, study))
+    return Response(fidelity_svg(name, report), media_type="image/svg+xml", headers=_PICTURE)
+
+
+def _prefix(service: Service) -> str:
+    return command_prefix(service.settings.home.database)
