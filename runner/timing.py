@@ -75,6 +75,13 @@ class StudyTimer:
             export_onnx(workload.module, workload.inputs, path)
             return self.time_file(metric, path)
 
+    def time_content(self, metric: str, content: bytes) -> LatencyMeasurement:
+        """Time an ONNX file by what it holds; nothing is recorded."""
+        with tempfile.TemporaryDirectory(prefix="supernaut-") as folder:
+            path = Path(folder) / "candidate.onnx"
+            path.write_bytes(content)
+            return self.time_file(metric, path)
+
     def time_file(self, metric: str, path: Path) -> LatencyMeasurement:
         """Time an exported file; nothing is recorded."""
         return self._benchmark.measure(path, self.settings[metric])

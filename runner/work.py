@@ -11,17 +11,14 @@ import random
 import socket
 import time
 import uuid
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from predictors.latency.device import usable_cores
 from runner.errors import Interrupted
 from runner.front import INHERITED, Front, compute_front
-from runner.parallel.errors import TooManyWorkers
-from runner.parallel.local_cluster import store_bytes_for
 from runner.parallel.serial import SerialExecutor
 from runner.pretrained import recorded_ranks
 from runner.progress import Reporter, Stop, never
@@ -30,6 +27,7 @@ from runner.store.errors import StoreUnavailable
 from runner.store.patience import patiently
 from runner.store.records import NewEvaluation, ValueRecord
 from runner.timing import StudyTimer
+from runner.worker_pools import WorkerPools
 from supernet.training.checkpoint import Checkpoints
 from supernet.training.loop import HealthPoint, Watcher
 
@@ -37,6 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from predictors.latency.benchmark import LatencyMeasurement
+    from runner.parallel.shared_arrays import Array
+    from runner.parallel.worker import EvaluatorFactory
     from runner.search.engine import Executor
     from runner.settings import Home
     from runner.store.records import EvaluationRecord, Provenance, StudyRecord
@@ -72,7 +72,7 @@ class StudyWork:
         self.reporter = reporter
         self.stop = stop
         self.folder = home.study(study.id)
-        self._ray: ExitStack | None = None
+        self._pools = WorkerPools(reporter)  # one Ray for all stages: the trials of the retraining find it running
         # One process in one life of it, never two: who may settle what it reserved.
         self.owner = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
 
@@ -96,35 +96,35 @@ class StudyWork:
 
         `close_executor` ends the workers, so that something else can have their cores.
         """
-        workers = worker_count(self.spec)
-        if workers == "serial":
+        if self.workers == "serial":
             return SerialExecutor(Scorer(self.plan, self.weights))
-        from runner.parallel.ray_pool import RayPool  # imports Ray, which a serial study can do without
-        from runner.parallel.session import RaySettings, ray_session
+        return self.pool(
+            ScorerFactory(**self.rebuilding), arrays_of(self.weights), time_limit_s=self.spec.search.time_limit_s
+        )
 
-        self.reporter.note(f"starting {workers} workers")
-        arrays = arrays_of(self.weights)
-        if self._ray is None:  # one Ray for all stages: the trials of the retraining find it running
-            self._ray = ExitStack()
-            size = sum(array.nbytes for array in arrays.values())
-            self._ray.enter_context(ray_session(RaySettings.from_environment(workers, store_bytes_for(size))))
-        with warnings.catch_warnings(record=True) as heard:
-            warnings.simplefilter("always", TooManyWorkers)
-            pool = RayPool(
-                ScorerFactory(
-                    spec=self.study.spec,
-                    name=self.study.name,
-                    registered=self.plan.registered,
-                    layer_ranks=recorded_ranks(self),
-                ),
-                arrays,
-                workers=workers,
-                time_limit_s=self.spec.search.time_limit_s,
-            )
-        for warning in heard:
-            if issubclass(warning.category, TooManyWorkers):
-                self.reporter.note(str(warning.message))
-        return pool
+    @cached_property
+    def workers(self) -> int | Literal["serial"]:
+        """How many worker processes this study has on this machine."""
+        return worker_count(self.spec)
+
+    @property
+    def rebuilding(self) -> dict[str, Any]:
+        """What another process needs, beside arrays, to make the weights of this study again."""
+        return {
+            "spec": self.study.spec,
+            "name": self.study.name,
+            "registered": self.plan.registered,
+            "layer_ranks": recorded_ranks(self),
+        }
+
+    def pool(self, factory: EvaluatorFactory, arrays: Mapping[str, Array], **options: Any) -> Executor:
+        """New workers that do what the factory makes, as many as the study has; the caller closes them.
+
+        `options` are those of `WorkerPools.pool`.
+        """
+        options.setdefault("workers", self.workers)
+        size = sum(array.nbytes for array in arrays_of(self.weights).values())
+        return self._pools.pool(factory, arrays, weight_bytes=size, **options)
 
     def close_executor(self) -> None:
         """End the workers, if any were started; a later evaluation starts new ones."""
@@ -141,8 +141,7 @@ class StudyWork:
             if "timer" in vars(self):
                 last_first.callback(self.timer.close)
             last_first.callback(self._release)
-            if self._ray is not None:
-                last_first.push(self._ray)
+            last_first.callback(self._pools.close)
             last_first.callback(self.close_executor)
 
     def _release(self) -> None:
@@ -177,11 +176,12 @@ class StudyWork:
         """The front as the record stands now."""
         return compute_front(self.evaluations(), self.plan.goals, self.plan.bounds)
 
-    def time(self, evaluation_id: int, architecture: Architecture, metrics: Iterable[str]) -> None:
-        """Time an architecture with shared weights on this device; each latency is recorded as soon as it is known."""
-        module = self.weights.extract(architecture)
+    def time(
+        self, evaluation_id: int, architecture: Architecture, metrics: Iterable[str], files: Mapping[str, bytes]
+    ) -> None:
+        """Time the files of an architecture with shared weights; each latency is recorded as soon as it is known."""
         for metric in metrics:
-            measured = self.timer.time_workload(metric, self.plan.workload(module, metric))
+            measured = self.timer.time_content(metric, files[metric])
             value = latency_value(metric, measured, "inherited", self.timer.device_id)
             self.commit(lambda value=value: self.repository.add_value(evaluation_id, value))  # type: ignore[misc]
             self.keep_measurement(architecture, INHERITED, metric, measured)

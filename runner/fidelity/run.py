@@ -17,7 +17,6 @@ from runner.fidelity.report import EVENT, Compared, FidelityReport, make_report
 from runner.fidelity.rows import SAMPLED, SAMPLED_EXPORTED, SAMPLED_RETRAINED, Key, Ledger, alone, score_in, seed_of
 from runner.fidelity.sample import COST, draw_sample
 from runner.fidelity.trainings import EXPORTED, FAILED, TrainingJob
-from runner.fidelity.workers import Workers
 from runner.parallel.serial import SerialExecutor
 from runner.pretrained import recorded_ranks
 from runner.scoring import Scorer, arrays_of
@@ -64,9 +63,8 @@ def measure_fidelity(work: StudyWork, settings: FidelitySettings) -> Measured:
     """
     comparison = _Fidelity(work, settings, time.monotonic())
     try:
-        with comparison:
-            comparison.score()
-            unfinished = comparison.train()
+        comparison.score()
+        unfinished = comparison.train()
     finally:
         report = comparison.report()
     if work.stop() and not report.complete:
@@ -109,13 +107,6 @@ class _Fidelity:
         self._ledger = Ledger(work)
         self._phases = self._plan()
         self._workers = _workers(work, settings.workers)
-        self._ray = Workers(work)
-
-    def __enter__(self) -> _Fidelity:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ray.close()
 
     def score(self) -> None:
         """Score with shared weights what the search has not, and keep every cost."""
@@ -267,7 +258,7 @@ class _Fidelity:
             training = job(arrays)
             training.stop = self._over
             return SerialExecutor(training)
-        return self._ray.pool(job, arrays, self._workers)
+        return self._work.pool(job, arrays, workers=self._workers)
 
     def _compared(self, rows: Mapping[Key, Any], architecture: Architecture, cost: float) -> Compared:
         digest, seed, metric = architecture.digest, self._work.spec.seed, self._metric

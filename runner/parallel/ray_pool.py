@@ -85,7 +85,7 @@ class RayPool:
         self._shared: Any = None  # where the buffer lies
         self._actor_class: Any = None
         size = 0 if self._buffer is None else self._buffer.nbytes
-        settings = RaySettings.from_environment(math.ceil(workers * resources.cpus), store_bytes_for(size))
+        settings = RaySettings.from_environment(max(1, math.ceil(workers * resources.cpus)), store_bytes_for(size))
         _warn_of_too_many(settings, workers, resources)
         with ExitStack() as undo:
             self._session = undo.enter_context(ray_session(settings))

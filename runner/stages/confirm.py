@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from predictors.ranking import rank_agreement
 from runner.errors import StudyFailed
+from runner.exporting import Exports
 
 if TYPE_CHECKING:
     from runner.front import Point
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
 def run(work: StudyWork) -> dict[str, Any]:
     """Measure until the front holds measured points only; say how good the predictions were."""
     if work.plan.latencies:
-        while waiting := _waiting(work):
-            work.pause_if_asked()
-            point = waiting[0]
-            work.time(point.evaluation_id, point.architecture, _predicted(work, point))
-            front = work.front().points
-            work.reporter.progress(len(front) - len(_waiting(work)), len(front), point.architecture.digest)
+        with Exports(work) as exports:
+            while waiting := _waiting(work):
+                work.pause_if_asked()
+                point = waiting[0]
+                files = exports.files([each.architecture for each in waiting])
+                work.pause_if_asked()
+                work.time(point.evaluation_id, point.architecture, _predicted(work, point), files)
+                front = work.front().points
+                work.reporter.progress(len(front) - len(_waiting(work)), len(front), point.architecture.digest)
     if not work.front().points:
         raise StudyFailed(
             "with measured latencies nothing keeps the bounds any more, although the predictions promised it; loosen "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from predictors.design import spread
 from runner.errors import Interrupted
+from runner.exporting import Exports
 from runner.front import INHERITED
 from runner.search.listed import Listed
 from runner.search.problem import pose
@@ -61,10 +62,17 @@ def profiled(work: StudyWork) -> list[EvaluationRecord]:
 
 def _time(work: StudyWork) -> None:
     rows = profiled(work)
-    for done, row in enumerate(rows, start=1):
-        known = {value.metric for value in row.values}
-        missing = [metric for metric in work.plan.latencies if metric not in known]
-        if missing:
+    missing = [(row, lacking) for row in rows if (lacking := _untimed(work, row))]
+    waiting = [Architecture.from_json(row.architecture_json) for row, _ in missing]
+    with Exports(work) as exports:
+        for done, (row, metrics) in enumerate(missing):
             work.pause_if_asked()
-            work.time(row.id, Architecture.from_json(row.architecture_json), missing)
-        work.reporter.progress(done, len(rows), f"timed {row.digest}")
+            files = exports.files(waiting[done:])
+            work.pause_if_asked()
+            work.time(row.id, waiting[done], metrics, files)
+            work.reporter.progress(len(rows) - len(missing) + done + 1, len(rows), f"timed {row.digest}")
+
+
+def _untimed(work: StudyWork, row: EvaluationRecord) -> list[str]:
+    known = {value.metric for value in row.values}
+    return [metric for metric in work.plan.latencies if metric not in known]
