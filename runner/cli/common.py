@@ -25,8 +25,22 @@ class Output(StrEnum):
     csv = "csv"
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how what a spreadsheet runs begins
+
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to print.")]
-StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name, or the beginning of its id.")]
+
+
+def _study_names(context: typer.Context, incomplete: str) -> list[str]:
+    """What the shell offers; nothing where the record cannot be read, and it is not the moment to say why."""
+    from runner.cli.completing import study_names
+
+    return study_names(context.find_root().params.get("home"), incomplete)
+
+
+StudyArgument = Annotated[
+    str,
+    typer.Argument(metavar="STUDY", help="A study's name, or the beginning of its id.", autocompletion=_study_names),
+]
 ArchitectureArgument = Annotated[
     str, typer.Argument(metavar="ARCHITECTURE", help="'knee', or the beginning of an architecture's digest.")
 ]
@@ -39,20 +53,20 @@ def home_of(context: typer.Context) -> Home:
 
 
 def open_record(context: typer.Context) -> Repository:
-    """The record in the state folder, made where there is none."""
+    """The record of the state folder, made where there is none."""
     from runner.store import open_repository
 
-    return open_repository(home_of(context).database)
+    return open_repository(home_of(context).database_url)
 
 
 def fail(message: str) -> None:
     """One message on standard error."""
-    sys.stderr.write(f"supernaut: {_printable(message)}\n")
+    sys.stderr.write(f"supernaut: {printable(message)}\n")
 
 
 def say(message: str = "") -> None:
     """One line, or several, on standard output."""
-    print(_printable(message))
+    print(printable(message))
 
 
 def emit(rows: Sequence[Mapping[str, Any]], output: Output, *, empty: str = "nothing") -> None:
@@ -70,7 +84,7 @@ def emit(rows: Sequence[Mapping[str, Any]], output: Output, *, empty: str = "not
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """A plain aligned table; columns whose cells are all empty are left out."""
     names = [name for name in rows[0] if any(row[name] not in ("", None) for row in rows)]
-    cells = [[_printable(_cell(row[name])) for name in names] for row in rows]
+    cells = [[printable(_cell(row[name])) for name in names] for row in rows]
     numeric = [all(isinstance(row[name], int | float) or row[name] in ("", None) for row in rows) for name in names]
     widths = [max(len(name), *(len(line[i]) for line in cells)) for i, name in enumerate(names)]
     for line in [names, ["-" * width for width in widths], *cells]:
@@ -95,15 +109,15 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow(
-            {
-                name: f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
-                for name, value in row.items()
-            }
-        )
+        writer.writerow({name: _text_cell(value) if isinstance(value, str) else value for name, value in row.items()})
     return file.getvalue()
 
 
-def _printable(text: str) -> str:
-    """Text without control characters, which could rewrite the terminal."""
+def _text_cell(value: str) -> str:
+    shown = printable(value)
+    return f"'{shown}" if value and (value[0] in _FORMULA or shown[:1] in _FORMULA) else shown
+
+
+def printable(text: str) -> str:
+    """Text without control characters and changes of direction, which could rewrite the terminal."""
     return "".join(c for c in text if c == "\n" or c.isprintable())

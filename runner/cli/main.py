@@ -13,7 +13,20 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from runner.cli import bundles, check, data, extensions, fidelity, info, models, serve, studies
+from runner.cli import (
+    bundles,
+    check,
+    data,
+    extensions,
+    fidelity,
+    fronts,
+    info,
+    models,
+    serve,
+    studies,
+    tokens,
+    watching,
+)
 from runner.cli.common import fail
 from runner.errors import FAILED, INTERRUPTED, OK, UNEXPECTED, USAGE, exit_code
 from runner.settings import Home
@@ -21,7 +34,6 @@ from runner.settings import Home
 app = typer.Typer(
     name="supernaut",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Neural architecture search: from a study file to a measured front and a verified model.",
     epilog="Exit codes: 0 ok, 1 a fault in Supernaut, 2 usage, 3 not found, 4 conflict, 5 server unreachable, "
@@ -43,7 +55,7 @@ def root(
     context.obj = Home.find(home)
 
 
-for module in (studies, check, models, bundles, fidelity, data, extensions, info, serve):
+for module in (studies, watching, fronts, check, models, bundles, fidelity, data, extensions, info, serve, tokens):
     module.register(app)
 
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from runner.cli.common import printable
+
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
@@ -43,7 +45,7 @@ class LineReporter:
     @staticmethod
     def _line(text: str) -> None:
         with contextlib.suppress(OSError):  # whoever read it may have left; the study goes on
-            print(text, file=sys.stderr, flush=True)
+            print(printable(text), file=sys.stderr, flush=True)
 
 
 class BarReporter:
@@ -74,16 +76,16 @@ class BarReporter:
 
     def stage(self, name: str, position: int, total: int) -> None:
         """A new bar."""
-        self._current = self._bars.add_task(f"[{position}/{total}] {name}", total=None, detail="")
+        self._current = self._bars.add_task(printable(f"[{position}/{total}] {name}"), total=None, detail="")
 
     def progress(self, done: int, total: int, detail: str) -> None:
         """Move the bar."""
         if self._current is not None:
-            self._bars.update(self._current, completed=done, total=total, detail=detail)
+            self._bars.update(self._current, completed=done, total=total, detail=printable(detail))
 
     def note(self, message: str) -> None:
         """The message above the bars."""
-        self._console.print(message, style="dim", markup=False)
+        self._console.print(printable(message), style="dim", markup=False)
 
 
 @contextmanager

@@ -42,7 +42,9 @@ PATIENCE_S = 300.0  # how long a server may be away while something is waited fo
 PAGE = 500
 _MOST_OTHERS, _FEW_OTHERS = 5000, 500  # points off a front that are asked for at once
 _SHORT_ID_CHARACTERS = 8
-_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.5, 5.0
+_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.5, 5.0  # between two looks at a job
+_LOOK_AGAIN_S = 2.0  # between two looks at a study
+_CHANGES = ("study.state", "study.desired", "stage.state")  # events after which a study looks different
 
 JobKind = Literal["retrain", "export"]
 
@@ -136,24 +138,27 @@ class Study:
         note: Note | None = None,
         after: int = 0,
     ) -> Study:
-        """Wait until it is complete, failed or stopped, and return it as it is then.
+        """Wait until it is complete, failed or stopped, and return it as it is then; at once where it is that already.
 
         `on_event` is called with what happened since the event `after` and with what happens, `on_progress` now and
         then with the study as it is, `note` with words where the server is away.  Raises `ServerUnreachable` where it
         stays away for five minutes, `NotFound` where the study was deleted.
         """
-        study = self.refresh()
-        if study.is_over and on_event is None:
+        study, looked_at = self.refresh(), time.monotonic()
+        if study.is_over:
             return study
         for event in self.events(after=after, note=note):
             if event is not None and on_event is not None:
                 on_event(event)
-            if event is None or event.kind.startswith("study.") or on_progress is not None:
-                study = self.refresh()
+            was_over = study.is_over
+            due = on_progress is not None and time.monotonic() - looked_at > _LOOK_AGAIN_S
+            if event is None or event.kind in _CHANGES or due:
+                study, looked_at = self.refresh(), time.monotonic()
                 if on_progress is not None:
                     on_progress(study)
-                if study.is_over:
-                    break
+            # Its last events may still be on their way when it is seen to be over; not after a pause besides.
+            if study.is_over and (was_over if event is None else _tells_of(event, study)):
+                break
         return study
 
     # What is asked of it
@@ -316,7 +321,7 @@ def study_from(document: Mapping[str, Any], connection: Connection) -> Study:
         desired_state=document["desired_state"],
         reason=document["reason"],
         seed=int(document["seed"]),
-        counts=counts_from(document["evaluations"]),
+        counts=counts_from(document["counts"]),
         notes=str(document["notes"]),
         tags=tuple(map(str, document["tags"])),
         revision=int(document["revision"]),
@@ -345,6 +350,11 @@ def job_from(document: Mapping[str, Any], connection: Connection) -> Job:
         finished_at=time_or_none(document["finished_at"]),
         _connection=connection,
     )
+
+
+def _tells_of(event: Event, study: Study) -> bool:
+    """Whether this event tells of the state that the study has."""
+    return event.kind == "study.desired" or (event.kind == "study.state" and event.payload.get("to") == study.state)
 
 
 @from_the_server

@@ -93,7 +93,7 @@ def study(**changes: Any) -> dict[str, Any]:
         "state": "running",
         "desired_state": "running",
         "reason": None,
-        "evaluations": {"complete": 3, "failed": 1},
+        "counts": {"complete": 3, "failed": 1},
         "seed": 0,
         "notes": "",
         "tags": [],

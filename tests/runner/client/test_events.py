@@ -132,12 +132,24 @@ def test_watching_ends_with_the_study() -> None:
             event(1, to="running"), event(2, "stage.state", stage="train", to="running"), event(3, to="complete")
         ),
         answer(study()),
+        answer(study()),
         answer(study(state="complete", finished_at="2026-01-01T01:00:00Z")),
     )
     heard: list[str] = []
     done = study_from(study(), script.connection()).watch(lambda one: heard.append(one.kind))
     assert done.state == "complete"
     assert heard == ["study.state", "stage.state", "study.state"]
+
+
+def test_all_events_of_a_study_that_ended_meanwhile_are_heard() -> None:
+    script = Script(
+        answer(study()),
+        streaming(event(1, to="running"), event(2, "a.note"), event(3, "a.note"), event(4, to="complete"), event(5)),
+        answer(study(state="complete")),
+    )
+    heard: list[int] = []
+    study_from(study(), script.connection()).watch(lambda one: heard.append(one.number))
+    assert heard == [1, 2, 3, 4]
 
 
 def test_watching_what_is_over_waits_for_nothing() -> None:
@@ -160,9 +172,22 @@ def test_watching_goes_on_while_another_worker_will_take_it() -> None:
     assert len(script.asked) == 5
 
 
-def test_a_sign_of_life_is_enough_to_notice_the_end() -> None:
-    script = Script(answer(study()), streaming(": here\n\n"), answer(study(state="complete")))
+def test_signs_of_life_are_enough_to_notice_the_end() -> None:
+    signs = streaming(": here\n\n", ": here\n\n", ": here\n\n")
+    script = Script(answer(study()), signs, answer(study()), answer(study(state="complete")))
     assert study_from(study(), script.connection()).watch().state == "complete"
+
+
+def test_events_that_are_late_are_heard() -> None:
+    """The study is seen to be over before the event that says so has come."""
+    script = Script(
+        answer(study()),
+        streaming(": here\n\n", event(1, "a.note"), event(2, to="complete"), event(3, "a.note")),
+        answer(study(state="complete")),
+    )
+    heard: list[int] = []
+    study_from(study(), script.connection()).watch(lambda one: heard.append(one.number))
+    assert heard == [1, 2]
 
 
 def test_watching_survives_a_server_that_restarts() -> None:
