@@ -21,6 +21,7 @@ serve: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	bash .ci/browser
+	bash .ci/postgres
 	$(BIN)/pytest
 
 fast: $(VENV)/installed-dev

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import and_, exists, or_, select, true, update
 
 from runner.store.errors import IllegalTransition, InvalidRecord, LeaseLost
 from runner.store.events import append_event
@@ -61,17 +61,20 @@ class Claims(Transactions):
                 append_event(connection, study_id, "study.state", told, time)
             return hold_study(connection, study_id)
 
-    def claim_study(self, worker_id: str, lease_seconds: float) -> StudyClaim | None:
-        """The oldest study that is to run and that no worker holds, claimed for this one; None where there is none."""
+    def claim_study(self, worker_id: str, lease_seconds: float, device_id: str | None = None) -> StudyClaim | None:
+        """The oldest study that is to run and that no worker holds, claimed for this one; None where there is none.
+
+        A worker that says on which device it runs gets no study that has begun on another one.
+        """
         check_lease(worker_id, lease_seconds)
         with self._reading() as connection:  # who finds nothing, as most do, disturbs nobody who writes
-            if connection.scalar(_oldest_claimable(database_time(connection))) is None:
+            if connection.scalar(_oldest_claimable(database_time(connection), device_id)) is None:
                 return None
         with self._writing("claim_study") as connection:
             passed: list[str] = []
             while True:
                 time = database_time(connection)
-                oldest = _oldest_claimable(time).where(StudyRow.id.not_in(passed))
+                oldest = _oldest_claimable(time, device_id).where(StudyRow.id.not_in(passed))
                 study_id = connection.scalar(oldest.with_for_update(key_share=True, skip_locked=True))
                 if study_id is None:
                     return None
@@ -174,8 +177,18 @@ def _claimable(time: datetime) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _oldest_claimable(time: datetime) -> Any:
-    return select(StudyRow.id).where(*_claimable(time)).order_by(StudyRow.created_at, StudyRow.id).limit(1)
+def fits(device_id: str | None) -> ColumnElement[bool]:
+    """That a study can be worked on, on this device."""
+    return true() if device_id is None else or_(StudyRow.device_id.is_(None), StudyRow.device_id == device_id)
+
+
+def _oldest_claimable(time: datetime, device_id: str | None) -> Any:
+    return (
+        select(StudyRow.id)
+        .where(*_claimable(time), fits(device_id))
+        .order_by(StudyRow.created_at, StudyRow.id)
+        .limit(1)
+    )
 
 
 def _require_ours(what: str, row: Any | None, attempt: int | None, claim: StudyClaim | JobClaim) -> None:

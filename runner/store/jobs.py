@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import exists, insert, or_, select, update
 
-from runner.store.claims import Claims, check_lease, hold_claimed_job, is_free, without_busy_job
+from runner.store.claims import Claims, check_lease, fits, hold_claimed_job, is_free, without_busy_job
 from runner.store.errors import IllegalTransition, InvalidRecord, LeaseLost, NotRecorded
 from runner.store.events import append_event
 from runner.store.lookup import hold_study, require_study
@@ -94,17 +94,20 @@ class Jobs(Claims):
             # The lease stays: until the worker has let go, nobody else works in the folder of the study.
             return _change(connection, job, "cancelled", None, time, {"finished_at": time})
 
-    def claim_job(self, worker_id: str, lease_seconds: float) -> JobClaim | None:
-        """The oldest job that waits, or whose worker died, of a study that nobody works on, else None."""
+    def claim_job(self, worker_id: str, lease_seconds: float, device_id: str | None = None) -> JobClaim | None:
+        """The oldest job that waits, or whose worker died, of a study that nobody works on, else None.
+
+        A worker that says on which device it runs gets no job of a study of another one.
+        """
         check_lease(worker_id, lease_seconds)
         with self._reading() as connection:  # who finds nothing, as most do, disturbs nobody who writes
-            if connection.execute(_oldest_claimable(database_time(connection), [])).first() is None:
+            if connection.execute(_oldest_claimable(database_time(connection), [], device_id)).first() is None:
                 return None
         with self._writing("claim_job") as connection:
             passed: list[str] = []
             while True:
                 time = database_time(connection)
-                found = connection.execute(_oldest_claimable(time, passed)).first()
+                found = connection.execute(_oldest_claimable(time, passed, device_id)).first()
                 if found is None:
                     return None
                 passed.append(found.id)
@@ -185,8 +188,9 @@ def _claimable(time: datetime) -> tuple[ColumnElement[bool], ...]:
     return (waits, is_free(JobRow, time), exists(study.correlate(JobRow)))
 
 
-def _oldest_claimable(time: datetime, passed: list[str]) -> Any:
-    wanted = select(JobRow.id, JobRow.study_id).where(*_claimable(time), JobRow.id.not_in(passed))
+def _oldest_claimable(time: datetime, passed: list[str], device_id: str | None) -> Any:
+    of_device = select(StudyRow.id).where(StudyRow.id == JobRow.study_id, fits(device_id)).correlate(JobRow)
+    wanted = select(JobRow.id, JobRow.study_id).where(*_claimable(time), JobRow.id.not_in(passed), exists(of_device))
     return wanted.order_by(JobRow.created_at, JobRow.id).limit(1)
 
 

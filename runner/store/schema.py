@@ -17,6 +17,10 @@ from runner.store.errors import DatabaseTooNew, DatabaseTooOld, MigrationFailed,
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+_BEFORE_IT = {
+    "sqlite": ", which makes a backup copy first",
+    "postgresql": ", after `supernaut db backup` if you want to be able to go back",
+}
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -27,9 +31,7 @@ def newest_revision() -> str:
 
 def found_revision(connection: Connection, place: str) -> str:
     """The revision of a database, which may be older than the code's but not newer."""
-    found = None
-    if inspect(connection).has_table("alembic_version"):
-        found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    found = connection.scalar(text("SELECT version_num FROM alembic_version")) if has_revision(connection) else None
     if found is None:
         raise NotADatabase(f"{place}: this database belongs to another program; give another path")
     newest = newest_revision()
@@ -41,21 +43,27 @@ def found_revision(connection: Connection, place: str) -> str:
     return str(found)
 
 
+def has_revision(connection: Connection) -> bool:
+    """Whether a database says which revision it has, as every record of ours does."""
+    return inspect(connection).has_table("alembic_version")
+
+
 def require_newest(connection: Connection, place: str) -> None:
     """Raise unless the database has the revision that this code works with."""
     found, newest = found_revision(connection, place), newest_revision()
     if found != newest:
         raise DatabaseTooOld(
             f"{place}: this database has revision {found}, and this version of Supernaut needs {newest}; "
-            "run `supernaut db upgrade`, which makes a backup copy first"
+            f"run `supernaut db upgrade`{_BEFORE_IT[connection.dialect.name]}"
         )
 
 
 def migrate(connection: Connection) -> None:
     """Bring the tables to the newest revision within the caller's transaction.
 
-    That must not enforce foreign keys: SQLite changes a table by copying it and dropping the old one, which
-    would take the rows that point to it along.  So the keys are checked here, after the fact.
+    On SQLite that must not enforce foreign keys: it changes a table by copying it and dropping the old one, which
+    would take the rows that point to it along.  So the keys are checked here, after the fact.  PostgreSQL changes
+    tables in place and enforces keys all along.
     """
     from alembic import command
     from alembic.config import Config
@@ -64,6 +72,8 @@ def migrate(connection: Connection) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    if connection.dialect.name != "sqlite":
+        return
     broken = connection.execute(text("PRAGMA foreign_key_check")).all()
     if broken:
         raise MigrationFailed(

@@ -1,27 +1,29 @@
-"""Transactions, and what a database's errors mean for a person.  It owns both; it knows no table."""
+"""Transactions: what is true within one, and when it has happened.  It knows no table."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import sqlite3
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import text
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from runner.faults import fault
-from runner.store.errors import InvalidRecord, NotADatabase, StoreError, StoreUnavailable
+from runner.store.errors import InvalidRecord, StoreUnavailable
+from runner.store.translation import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, RootTransaction
 
-WRITES = "supernaut_writes"  # execution option of connections whose transactions write; see engine.py
+WRITES = "supernaut_writes"  # execution option of connections whose transactions write; see sqlite.py
+_FATE_PATIENCE_S = 30.0  # how long a commit whose answer was lost is asked for
+_FATE_PAUSE_S = 0.1
 
 
 def utc_now() -> datetime:
@@ -50,6 +52,9 @@ class Transactions:
         self._guard = guard  # what must hold in every writing transaction; it raises where it does not
         self._engine = engine
         self._writer = engine.execution_options(**{WRITES: True})
+        self._reader = engine
+        if engine.dialect.name == "postgresql":  # SQLite gives every transaction one view of everything
+            self._reader = engine.execution_options(isolation_level="REPEATABLE READ")
         self._now = now
 
     def close(self) -> None:
@@ -80,7 +85,7 @@ class Transactions:
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """One consistent view of the database."""
-        with translated(self.place), self._engine.begin() as connection:
+        with translated(self.place), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
@@ -88,14 +93,49 @@ class Transactions:
         """All or nothing: commits at the end, rolls back where an error leaves the block.
 
         `name` is the method's own, for its fault points.  Where StoreUnavailable is raised, nothing was
-        written, so that the same call can be repeated.
+        written, so that the same call can be repeated; but see `_commit`.
         """
-        with translated(self.place), self._writer.begin() as connection:
+        with translated(self.place), self._writer.connect() as connection, connection.begin() as transaction:
             if self._guard is not None:
                 self._guard(connection)
             yield connection
             fault(f"{name}.before_commit")
+            self._commit(connection, transaction)
         fault(f"{name}.after_commit")
+
+    def _commit(self, connection: Connection, transaction: RootTransaction) -> None:
+        """Commit; where the connection is lost before the answer comes, find out on another one what became of it.
+
+        Only where PostgreSQL cannot be reached again for `_FATE_PATIENCE_S` that stays unknown, and the error says so.
+        """
+        number = None
+        if connection.dialect.name == "postgresql":
+            number = connection.scalar(text("SELECT CAST(pg_current_xact_id_if_assigned() AS text)"))
+        try:
+            transaction.commit()
+        except DBAPIError as error:
+            if number is None or not error.connection_invalidated:
+                raise
+            if not self._was_committed(number, error):
+                raise
+
+    def _was_committed(self, number: str, lost: DBAPIError) -> bool:
+        question = text("SELECT pg_xact_status(CAST(:number AS xid8))")
+        until = time.monotonic() + _FATE_PATIENCE_S
+        while True:
+            try:
+                with self._reader.begin() as connection:
+                    fate = connection.scalar(question, {"number": number})
+            except SQLAlchemyError:
+                fate = None
+            if fate in ("committed", "aborted"):
+                return bool(fate == "committed")
+            if time.monotonic() > until:
+                raise StoreUnavailable(
+                    f"{self.place}: the connection was lost at a commit, and the database cannot be asked what became "
+                    "of it; when it can be reached again, look whether the last change is there before you repeat it"
+                ) from lost
+            time.sleep(_FATE_PAUSE_S)
 
 
 def database_time(connection: Connection) -> datetime:
@@ -112,71 +152,3 @@ def hold(connection: Connection, what: str) -> None:
     if connection.dialect.name != "sqlite":
         key = int.from_bytes(hashlib.sha256(what.encode()).digest()[:8], "big", signed=True)
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
-
-
-@contextmanager
-def translated(place: str) -> Iterator[None]:
-    """Turn a database's errors into ours; what a bug of ours causes passes unchanged."""
-    try:
-        yield
-    except StatementError as error:
-        translation = _translation(error.orig, place)
-        if translation is None:
-            raise
-        raise translation from error
-    except sqlite3.Error as error:
-        translation = _translation(error, place)
-        if translation is None:
-            raise
-        raise translation from error
-    except OSError as error:
-        # Only a fault point raises one in here (faults.py): it stands for what SQLite would say.
-        if error.errno != errno.ENOSPC:
-            raise
-        raise StoreUnavailable(f"{place}: {_FULL} ({error})") from error
-    except (UnicodeEncodeError, OverflowError) as error:
-        # SQLAlchemy lets pass what the driver says of a parameter.
-        raise InvalidRecord(f"this cannot be recorded: {error}") from error
-
-
-def _translation(error: BaseException | None, place: str) -> StoreError | None:
-    if isinstance(error, (ValueError, TypeError)):  # raised while a parameter was encoded
-        return InvalidRecord(f"this cannot be recorded: {error}")
-    code = getattr(error, "sqlite_errorname", None) or ""
-    for prefixes, kind, advice in _MEANINGS:
-        if code.startswith(prefixes):
-            return kind(f"{place}: {advice} ({error})")
-    return None
-
-
-_KEPT = "nothing recorded before is lost"
-_FULL = f"the disk is full; free some space, then repeat: {_KEPT}"
-_MEANINGS: tuple[tuple[tuple[str, ...], type[StoreError], str], ...] = (
-    (
-        ("SQLITE_BUSY", "SQLITE_LOCKED"),
-        StoreUnavailable,
-        f"the database is locked by another process; wait for it or stop it, then repeat: {_KEPT}",
-    ),
-    (
-        ("SQLITE_FULL",),
-        StoreUnavailable,
-        _FULL,
-    ),
-    (
-        ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH"),
-        StoreUnavailable,
-        "the database cannot be opened or written; check that it is a file, that it was not moved, and that "
-        "you may write to it and to its folder",
-    ),
-    (
-        ("SQLITE_IOERR", "SQLITE_PROTOCOL", "SQLITE_NOLFS"),
-        StoreUnavailable,
-        "the disk does not answer as it should; free some space if it is full, keep the database on a local "
-        f"disk and check that disk, then repeat: {_KEPT}",
-    ),
-    (
-        ("SQLITE_NOTADB", "SQLITE_CORRUPT"),
-        NotADatabase,
-        "this is no SQLite database, or it is damaged; give another path, or put back a backup copy",
-    ),
-)

@@ -26,7 +26,7 @@ from runner.store.schema import MIGRATIONS, newest_revision
 from tests.runner.store.examples import an_evaluation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from runner.store import Repository, StudyRecord
     from tests.runner.store.conftest import Clock
@@ -50,6 +50,13 @@ def upgrade():
 def execute(path: Path, statement: str) -> list[tuple[object, ...]]:
     with closing(sqlite3.connect(path)) as connection, connection:
         return connection.execute(statement).fetchall()
+
+
+@pytest.fixture
+def repository(path: Path, clock: Clock) -> Iterator[Repository]:
+    """In a file: this module is about files."""
+    with open_repository(path, now=clock) as opened:
+        yield opened
 
 
 def mode(path: Path) -> int:
@@ -169,7 +176,7 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize(
         "url",
         [
-            "postgresql://someone:secret@server/record",
+            "mysql://someone:secret@server/record?password=secret",
             "sqlite://",
             "sqlite:///:memory:",
             "sqlite:///record.sqlite3?mode=ro",
@@ -289,7 +296,7 @@ class TestUpgrade:
         def full(*_arguments: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("runner.store.engine._create_private", full)
+        monkeypatch.setattr("runner.store.sqlite._create_private", full)
         with pytest.raises(StoreUnavailable, match=r"nothing was migrated.*No space left.*free some space"):
             upgrade(path)
         assert execute(path, "SELECT version_num FROM alembic_version") == [(NEWEST,)]

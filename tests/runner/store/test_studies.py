@@ -1,21 +1,22 @@
 from __future__ import annotations
 
-import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from runner.store import (
     AmbiguousId,
     IllegalTransition,
     InvalidRecord,
     NotRecorded,
+    Repository,
     StaleTransition,
     StudyExists,
     StudyNotFound,
     ValueRecord,
-    open_repository,
     studies,
 )
 from runner.store.records import STUDY_STATES
@@ -23,9 +24,7 @@ from runner.store.transitions import STUDY_TRANSITIONS
 from tests.runner.store.examples import a_measurement, a_reservation, an_artifact, an_evaluation
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from runner.store import Repository, StudyRecord
+    from runner.store import StudyRecord
     from tests.runner.store.conftest import Clock
 
 # The shortest way to each state from a new study.
@@ -78,20 +77,19 @@ class TestCreation:
         with pytest.raises(InvalidRecord, match="cannot be recorded"):
             repository.create_study(name="n\udcff", spec="{}", spec_digest="d", seed=0)
 
-    def test_a_time_is_kept_in_utc(self, path: Path) -> None:
+    def test_a_time_is_kept_in_utc(self, repository: Repository) -> None:
         here = timezone(timedelta(hours=-9))
-        with open_repository(path, now=lambda: datetime(2026, 1, 1, 20, tzinfo=here)) as repository:
-            made = repository.create_study(name="n", spec="{}", spec_digest="d", seed=0)
-            assert made == repository.study("n")
-            assert made.created_at.isoformat() == "2026-01-02T05:00:00+00:00"
+        there = Repository(repository._engine, place="", now=lambda: datetime(2026, 1, 1, 20, tzinfo=here))
+        made = there.create_study(name="n", spec="{}", spec_digest="d", seed=0)
+        assert made == repository.study("n")
+        assert made.created_at.isoformat() == "2026-01-02T05:00:00+00:00"
 
-    def test_a_clock_without_zone_is_refused(self, path: Path) -> None:
+    def test_a_clock_without_zone_is_refused(self, repository: Repository) -> None:
         naive = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None)
-        with (
-            open_repository(path, now=lambda: naive) as repository,
-            pytest.raises(InvalidRecord, match="without a time zone"),
-        ):
-            repository.create_study(name="n", spec="{}", spec_digest="d", seed=0)
+        with pytest.raises(InvalidRecord, match="without a time zone"):
+            Repository(repository._engine, place="", now=lambda: naive).create_study(
+                name="n", spec="{}", spec_digest="d", seed=0
+            )
 
 
 class TestLookup:
@@ -212,19 +210,13 @@ class TestStudyTransitions:
         ]
         assert repository.events(study.id)[3].time == clock.time
 
-    def test_the_database_itself_refuses_an_unknown_state(self, study: StudyRecord, path: Path) -> None:
-        connection = sqlite3.connect(path)
-        try:
-            with pytest.raises(sqlite3.IntegrityError, match="ck_study_state"):
-                connection.execute("UPDATE study SET state = 'done'")
-        finally:
-            connection.close()
+    def test_the_database_itself_refuses_an_unknown_state(self, repository: Repository, study: StudyRecord) -> None:
+        with pytest.raises(IntegrityError, match="ck_study_state"), repository._engine.begin() as connection:
+            connection.execute(text("UPDATE study SET state = 'done'"))
 
 
 class TestDeletion:
-    def test_everything_about_the_study_goes_and_nothing_else(
-        self, repository: Repository, study: StudyRecord, path: Path
-    ) -> None:
+    def test_everything_about_the_study_goes_and_nothing_else(self, repository: Repository, study: StudyRecord) -> None:
         repository.ensure_device("laptop", name="laptop", description={})
         other = repository.create_study(name="other", spec="{}", spec_digest="d", seed=0, stages=("train",))
         for each in (study, other):
@@ -232,12 +224,12 @@ class TestDeletion:
             repository.record_measurement(each.id, a_measurement())
             repository.record_artifact(each.id, an_artifact())
             repository.reserve(each.id, a_reservation("under way"), owner="me", lease_seconds=60, budget=None)
+            repository.create_job(each.id, "export", {})
         last = repository.evaluations(other.id)[0].id
         repository.delete_study(study.id)
-        connection = sqlite3.connect(path)
-        try:
+        with repository._engine.connect() as connection:
             counts = {
-                table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+                table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
                 for table in (
                     "study",
                     "stage",
@@ -247,11 +239,10 @@ class TestDeletion:
                     "artifact",
                     "reservation",
                     "event",
+                    "job",
                     "device",
                 )
             }
-        finally:
-            connection.close()
         assert counts == {
             "study": 1,
             "stage": 1,
@@ -260,7 +251,8 @@ class TestDeletion:
             "measurement": 1,
             "artifact": 1,
             "reservation": 1,
-            "event": 1,
+            "event": 2,
+            "job": 1,
             "device": 1,
         }
         assert repository.studies() == (other,)
@@ -289,6 +281,10 @@ class TestDeletion:
             lambda: repository.settle(study.id, "me", 1, an_evaluation()),
             lambda: repository.release(study.id, "me"),
             lambda: repository.reservations(study.id),
+            lambda: repository.jobs(study.id),
+            lambda: repository.create_job(study.id, "export", {}),
+            lambda: repository.edit_study(study.id, 1, notes="n"),
+            lambda: repository.set_desired_state(study.id, "stopped", "me"),
         ):
             with pytest.raises(StudyNotFound, match=study.id):
                 call()
