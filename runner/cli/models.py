@@ -10,13 +10,13 @@ import typer
 
 from runner.cli.common import ArchitectureArgument, StudyArgument, home_of, open_record, say
 from runner.cli.source import ServerOption, command_line, open_client, server_of_study
+from runner.cli.telling import Telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from runner.client import Job, Study
     from runner.front import Front
-    from runner.progress import Reporter
     from runner.store.records import EvaluationRecord
     from runner.work import StudyWork
 
@@ -122,19 +122,13 @@ def _wait_for(jobs: Sequence[Job]) -> list[Job]:
             done = []
             for position, job in enumerate(jobs, start=1):
                 reporter.stage(f"{job.kind} {job.payload.get('point', '')}", position, len(jobs))
-                done.append(job.wait(lambda now: _tell(reporter, now)))
+                done.append(job.wait(Telling(reporter).job))
             return done
     except KeyboardInterrupt:
         for job in jobs:
             with suppress(RunnerError):  # one that is over, or a server that is gone, is no news now
                 job.cancel()
         raise Interrupted("cancelled on the server; what was trained is kept, and the same command goes on") from None
-
-
-def _tell(reporter: Reporter, job: Job) -> None:
-    done, total = job.progress.get("done"), job.progress.get("total")
-    if isinstance(done, int) and isinstance(total, int):
-        reporter.progress(done, total, str(job.progress.get("detail", "")))
 
 
 @contextmanager

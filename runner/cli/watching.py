@@ -11,10 +11,10 @@ import typer
 from runner.cli.common import Output, OutputOption, StudyArgument, emit, say
 from runner.cli.fronts import print_front
 from runner.cli.source import WatchedServerOption, command_line, open_client
+from runner.cli.telling import Telling
 
 if TYPE_CHECKING:
-    from runner.client import Event, Study
-    from runner.progress import Reporter
+    from runner.client import Study
 
 
 def register(app: typer.Typer) -> None:
@@ -72,8 +72,7 @@ def _follow(context: typer.Context, server: str | None, study: Study) -> None:
     again = command_line(context, server, "watch", study.name)
     try:
         with following() as reporter:
-            told = _Told(reporter, study)
-            study = study.watch(told.event, on_progress=told.progress, note=reporter.note)
+            study = study.watch(Telling(reporter, [stage.name for stage in study.stages()]).event, note=reporter.note)
     except KeyboardInterrupt:
         stop = command_line(context, server, "cancel", study.name)
         raise Interrupted(
@@ -102,31 +101,3 @@ def _print_result(context: typer.Context, server: str | None, study: Study) -> N
     ):
         say(f"  {command_line(context, server, *words):<48} {purpose}")
     say(f"  {study.page}")
-
-
-class _Told:
-    """Tells a reporter what the events of a study say."""
-
-    def __init__(self, reporter: Reporter, study: Study) -> None:
-        self._reporter = reporter
-        self._stages = [stage.name for stage in study.stages()]
-        self._stage: str | None = None
-
-    def event(self, event: Event) -> None:
-        """Something happened."""
-        told = event.payload
-        new = str(told.get("to"))
-        if event.kind == "stage.state" and new == "running" and told.get("stage") in self._stages:
-            self._stage = str(told["stage"])
-            self._reporter.stage(self._stage, self._stages.index(self._stage) + 1, len(self._stages))
-        elif event.kind in ("study.state", "stage.state") and new in ("interrupted", "failed"):
-            what = "the study" if event.kind == "study.state" else f"the stage {told.get('stage')}"
-            reason = f": {told['reason']}" if told.get("reason") else ""
-            self._reporter.note(f"{what} is {new}{reason}")
-
-    def progress(self, study: Study) -> None:
-        """This is how the study stands."""
-        budget = study.budget
-        if self._stage is not None and budget:
-            done = study.counts.all
-            self._reporter.progress(min(done, budget), budget, f"{done} evaluations recorded")

@@ -43,8 +43,7 @@ PAGE = 500
 _MOST_OTHERS, _FEW_OTHERS = 5000, 500  # points off a front that are asked for at once
 _SHORT_ID_CHARACTERS = 8
 _FIRST_LOOK_S, _LONGEST_LOOK_S = 0.5, 5.0  # between two looks at a job
-_LOOK_AGAIN_S = 2.0  # between two looks at a study
-_CHANGES = ("study.state", "study.desired", "stage.state")  # events after which a study looks different
+_CHANGES = ("study.state", "study.desired")  # events after which a study may be over
 
 JobKind = Literal["retrain", "export"]
 
@@ -75,13 +74,6 @@ class Study:
     def short_id(self) -> str:
         """The first characters of the id, for people."""
         return self.id[:_SHORT_ID_CHARACTERS]
-
-    @property
-    def budget(self) -> int | None:
-        """How many evaluations its search is given, where that is known."""
-        search = (self.spec or {}).get("search")
-        given = search.get("evaluations") if isinstance(search, dict) else None
-        return given if isinstance(given, int) else None
 
     @property
     def is_over(self) -> bool:
@@ -131,31 +123,23 @@ class Study:
         return follow(self._connection, f"{self._path}/events", after=after, patience_s=PATIENCE_S, note=note)
 
     def watch(
-        self,
-        on_event: Callable[[Event], None] | None = None,
-        *,
-        on_progress: Callable[[Study], None] | None = None,
-        note: Note | None = None,
-        after: int = 0,
+        self, on_event: Callable[[Event], None] | None = None, *, after: int = 0, note: Note | None = None
     ) -> Study:
         """Wait until it is complete, failed or stopped, and return it as it is then; at once where it is that already.
 
-        `on_event` is called with what happened since the event `after` and with what happens, `on_progress` now and
-        then with the study as it is, `note` with words where the server is away.  Raises `ServerUnreachable` where it
-        stays away for five minutes, `NotFound` where the study was deleted.
+        `on_event` is called with what happened since the event `after` and with what happens, `note` with words where
+        the server is away.  Raises `ServerUnreachable` where it stays away for five minutes, `NotFound` where the
+        study was deleted.
         """
-        study, looked_at = self.refresh(), time.monotonic()
+        study = self.refresh()
         if study.is_over:
             return study
         for event in self.events(after=after, note=note):
             if event is not None and on_event is not None:
                 on_event(event)
             was_over = study.is_over
-            due = on_progress is not None and time.monotonic() - looked_at > _LOOK_AGAIN_S
-            if event is None or event.kind in _CHANGES or due:
-                study, looked_at = self.refresh(), time.monotonic()
-                if on_progress is not None:
-                    on_progress(study)
+            if event is None or event.kind in _CHANGES:
+                study = self.refresh()
             # Its last events may still be on their way when it is seen to be over; not after a pause besides.
             if study.is_over and (was_over if event is None else _tells_of(event, study)):
                 break

@@ -132,7 +132,6 @@ def test_watching_ends_with_the_study() -> None:
             event(1, to="running"), event(2, "stage.state", stage="train", to="running"), event(3, to="complete")
         ),
         answer(study()),
-        answer(study()),
         answer(study(state="complete", finished_at="2026-01-01T01:00:00Z")),
     )
     heard: list[str] = []

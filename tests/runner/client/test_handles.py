@@ -49,7 +49,7 @@ def test_a_study_is_submitted_as_it_was_written(tmp_path: Path, form: str) -> No
     script = Script(answer(study(), 201))
     with client(script) as server:
         made = server.submit(spec)  # type: ignore[arg-type]
-    assert (made.name, made.short_id, made.counts.all, made.budget) == ("digits", "aaaaaaaa", 4, 16)
+    assert (made.name, made.short_id, made.counts.all) == ("digits", "aaaaaaaa", 4)
     assert made.page == f"{URL}/studies/{'a' * 32}"
     sent = json.loads(script.asked[0].content)
     assert sent == {"spec": TINY}

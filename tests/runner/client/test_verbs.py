@@ -137,6 +137,10 @@ def test_watching_a_study_until_it_fails(call: Call, url: str, home: Home, monke
             study = repository.study("later")
             repository.transition_study(study.id, "created", "running")
             repository.transition_stage(study.id, "train", "pending", "running")
+            repository.add_event(
+                study.id, "stage.progress", {"stage": "train", "done": 3, "total": 10, "detail": "loss"}
+            )
+            repository.add_event(study.id, "note", {"stage": "train", "message": "slow\x1b[2J"})
             record_failure(repository, study, "loss is nan")
             repository.transition_stage(study.id, "train", "running", "failed")
             repository.transition_study(study.id, "running", "failed", "the \x1b[31mdata\x1b]0;x\x07 is gone")
@@ -145,7 +149,8 @@ def test_watching_a_study_until_it_fails(call: Call, url: str, home: Home, monke
     answer = call("watch", "later")
     threads[0].join()
     assert answer.code == 6
-    assert "[1/6] train" in answer.err
+    for words in ("[1/6] train", "3/10  loss", "slow[2J", "the stage train is failed"):
+        assert words in answer.err
     assert "the study later failed: the [31mdata]0;x is gone" in answer.err
     assert "\x1b" not in answer.err + answer.out
 
