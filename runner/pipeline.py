@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.errors import Conflict, Interrupted, Unreachable, exit_code
@@ -19,7 +20,7 @@ from runner.recipes import open_retrain_teacher, open_teacher
 from runner.registered.checksum import check_data
 from runner.registered.ledger import read_registered
 from runner.stages import confirm, export, profile, retrain, search, train
-from runner.store.errors import AmbiguousId, StoreUnavailable, StudyNotFound
+from runner.store.errors import AmbiguousId, LeaseLost, StoreUnavailable, StudyNotFound
 from runner.study import StudySpec, recorded_spec
 from runner.timing import StudyTimer, register_this_device
 from runner.validation import plan
@@ -47,6 +48,10 @@ STAGES: tuple[Stage, ...] = (
     ("export", export.run),
 )
 
+_LOCK_PAUSE_S = 0.5
+# A worker's predecessor may be dead to the record and still on its way to a safe point (`runner.workers.child`).
+PATIENCE_WITH_PREDECESSORS_S = 40.0
+
 
 def submit(spec: StudySpec, repository: Repository, home: Home, reporter: Reporter) -> StudyRecord:
     """Check a study and record it, or find the one of this name again.
@@ -66,13 +71,7 @@ def submit(spec: StudySpec, repository: Repository, home: Home, reporter: Report
                 f"one and everything it measured: supernaut delete {spec.name}"
             )
         return known
-    planned = plan(spec, read_registered(home))
-    open_teacher(planned)  # refuses one that does not answer for this task
-    open_retrain_teacher(planned)
-    open_pretrained(planned)  # and weights of another model
-    device_id = register_this_device(repository) if planned.latencies else None
-    if device_id is not None:
-        _check_latency_bound(planned, repository, home, device_id, reporter)
+    device_id = _check(spec, repository, home, reporter)
     return repository.create_study(
         name=spec.name,
         spec=spec.model_dump_json(),
@@ -83,19 +82,31 @@ def submit(spec: StudySpec, repository: Repository, home: Home, reporter: Report
     )
 
 
-def run(study: StudyRecord, repository: Repository, home: Home, reporter: Reporter, stop: Stop = never) -> StudyRecord:
+def run(
+    study: StudyRecord,
+    repository: Repository,
+    home: Home,
+    reporter: Reporter,
+    stop: Stop = never,
+    *,
+    submitted: bool = False,
+) -> StudyRecord:
     """Run every stage that is not complete.  A complete study is returned as it is.
 
-    Raises `Interrupted` where `stop` said so, `Conflict` where another process runs the study, and whatever a stage
-    could not do; the study's state and reason say so too.
+    A study that was `submitted` to a server, which could not look at everything, is checked first.  Raises
+    `Interrupted` where `stop` said so, `Conflict` where another process runs the study, and whatever a stage could not
+    do; the study's state and reason say so too.
     """
     if study.state == "complete":
         return study
-    with exclusively(home.study(study.id), study.name):
+    with exclusively(home.study(study.id), study.name, PATIENCE_WITH_PREDECESSORS_S if submitted else 0.0):
         with (
             _entered(study, repository) as study,
-            closing(open_work(study, repository, home, reporter, stop)) as work,
+            ExitStack() as undo,
         ):
+            if submitted:
+                study = _checked(study, repository, home, reporter)
+            work = undo.enter_context(closing(open_work(study, repository, home, reporter, stop)))
             _run_stages(work, STAGES)
         return repository.transition_study(study.id, "running", "complete")
 
@@ -126,6 +137,25 @@ def train_then(
         return result
 
 
+@contextmanager
+def at_work(
+    study: StudyRecord,
+    repository: Repository,
+    home: Home,
+    reporter: Reporter,
+    stop: Stop = never,
+    *,
+    patience_s: float = 0.0,
+) -> Iterator[StudyWork]:
+    """A study whose supernet is trained, under its lock and with its weights: to retrain or export more points."""
+    with (
+        exclusively(home.study(study.id), study.name, patience_s),
+        closing(open_work(study, repository, home, reporter, stop)) as work,
+    ):
+        train.restore_weights(work)
+        yield work
+
+
 def open_work(
     study: StudyRecord, repository: Repository, home: Home, reporter: Reporter, stop: Stop = never
 ) -> StudyWork:
@@ -138,19 +168,51 @@ def open_work(
     return work
 
 
+def _checked(study: StudyRecord, repository: Repository, home: Home, reporter: Reporter) -> StudyRecord:
+    """The study, which nobody has begun, after what `submit` checks was checked here."""
+    if any(stage.state != "pending" for stage in repository.stages(study.id)):
+        return study
+    device_id = _check(recorded_spec(study.spec, study.name), repository, home, reporter)
+    return study if device_id is None else repository.set_study_device(study.id, device_id)
+
+
+def _check(spec: StudySpec, repository: Repository, home: Home, reporter: Reporter) -> str | None:
+    """Refuse what cannot be run on this machine; returns the device that it belongs to, if it times anything.
+
+    Raises `SpecError`, `Unreachable` and `NotFound`.
+    """
+    planned = plan(spec, read_registered(home))
+    open_teacher(planned)  # refuses one that does not answer for this task
+    open_retrain_teacher(planned)
+    open_pretrained(planned)  # and weights of another model
+    device_id = register_this_device(repository) if planned.latencies else None
+    if device_id is not None:
+        _check_latency_bound(planned, repository, home, device_id, reporter)
+    return device_id
+
+
 @contextmanager
-def exclusively(folder: Path, name: str) -> Iterator[None]:
-    """Hold the lock of a study's folder; the system releases it when this process ends, however it ends."""
+def exclusively(folder: Path, name: str, patience_s: float = 0.0) -> Iterator[None]:
+    """Hold the lock of a study's folder; the system releases it when this process ends, however it ends.
+
+    Raises `Conflict` where another process has held it for `patience_s` from now.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + patience_s
     with (folder / "lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise Conflict(
-                f"the study {name!r} is being run by process {file.read().strip() or 'unknown'} already; wait for it, "
-                "or stop it with Ctrl-C."
-            ) from None
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() < deadline:
+                    time.sleep(_LOCK_PAUSE_S)
+                    continue
+                file.seek(0)
+                raise Conflict(
+                    f"the study {name!r} is being run by process {file.read().strip() or 'unknown'} already; wait for "
+                    "it, or stop it with Ctrl-C."
+                ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -164,7 +226,9 @@ def _entered(study: StudyRecord, repository: Repository) -> Iterator[StudyRecord
     try:
         # Around everything, so that a study whose task or family is gone fails with that reason.
         yield study
-    except (Interrupted, KeyboardInterrupt) as interruption:
+    except LeaseLost:
+        raise  # another worker runs it: its state is no business of ours any more
+    except (Interrupted, KeyboardInterrupt, StoreUnavailable) as interruption:
         with suppress(StoreUnavailable):  # the next run finds it running, and says that it was cut off
             repository.transition_study(study.id, "running", "interrupted", str(interruption) or "Ctrl-C")
         raise
@@ -199,7 +263,9 @@ def _run_stages(work: StudyWork, stages: Sequence[Stage]) -> None:
             _move(work, name, state, "running")
         try:
             detail = stage(work)
-        except (Interrupted, KeyboardInterrupt):
+        except LeaseLost:
+            raise
+        except (Interrupted, KeyboardInterrupt, StoreUnavailable):
             with suppress(StoreUnavailable):
                 work.repository.transition_stage(work.study.id, name, "running", "pending")
             raise

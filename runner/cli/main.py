@@ -17,6 +17,7 @@ from runner.cli import (
     bundles,
     check,
     data,
+    db,
     extensions,
     fidelity,
     fronts,
@@ -26,6 +27,7 @@ from runner.cli import (
     studies,
     tokens,
     watching,
+    worker,
 )
 from runner.cli.common import fail
 from runner.errors import FAILED, INTERRUPTED, OK, UNEXPECTED, USAGE, exit_code
@@ -55,7 +57,22 @@ def root(
     context.obj = Home.find(home)
 
 
-for module in (studies, watching, fronts, check, models, bundles, fidelity, data, extensions, info, serve, tokens):
+for module in (
+    studies,
+    watching,
+    fronts,
+    check,
+    models,
+    bundles,
+    fidelity,
+    data,
+    db,
+    extensions,
+    info,
+    serve,
+    worker,
+    tokens,
+):
     module.register(app)
 
 

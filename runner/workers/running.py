@@ -1,0 +1,44 @@
+"""A worker in the foreground, until someone asks it to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from runner.workers.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from runner.settings import Home
+
+
+def run_worker(home: Home, name: str = "") -> None:
+    """Work until Ctrl-C or SIGTERM: the study at work stops at the next safe point; a second time ends it at once."""
+    stop = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        with suppress(OSError):
+            os.write(2, b"stopping at the next safe point; once more to stop at once\n")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    supervisor = Supervisor(home, name=name, say=_say)
+    try:
+        supervisor.run(stop)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    _say("worker stopped")
+
+
+def _say(message: str) -> None:
+    with suppress(OSError):  # whoever read it may have left
+        sys.stderr.write(message + "\n")
+        sys.stderr.flush()
