@@ -44,7 +44,7 @@ def find_programs() -> Path | None:
     """The folder with the newest PostgreSQL's programs."""
     folders = [os.environ.get(VARIABLE, "")]
     if on_path := shutil.which("postgres"):
-        folders.append(str(Path(on_path).parent))
+        folders.append(str(Path(on_path).resolve().parent))
     if asks := shutil.which("pg_config"):
         folders.append(subprocess.run([asks, "--bindir"], capture_output=True, text=True, check=False).stdout.strip())
     for pattern in ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin"):

@@ -1,4 +1,4 @@
-"""Verbs about what is here: spaces, tasks, devices, the record, and whether this machine is ready."""
+"""Verbs about what is here: spaces, tasks, devices, and whether this machine is ready."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runner.cli.common import Output, OutputOption, emit, home_of, open_record, say
+from runner.cli.common import Output, OutputOption, emit, home_of, open_record
 
 if TYPE_CHECKING:
     from runner.registered.values import AllowedExtension
     from search_spaces import Family, GivenSpace
-
-database = typer.Typer(no_args_is_help=True, help="The record of studies.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     for verb in (spaces, tasks, devices, doctor):
         app.command()(verb)
-    app.add_typer(database, name="db")
 
 
 def spaces(
@@ -129,15 +126,3 @@ def doctor(context: typer.Context, output: OutputOption = Output.table) -> None:
         from runner.errors import FAILED
 
         raise typer.Exit(FAILED)
-
-
-@database.command()
-def upgrade(context: typer.Context) -> None:
-    """Bring the record to this version's schema; a copy is kept beside it."""
-    from runner.store import upgrade as upgrade_record
-
-    done = upgrade_record(home_of(context).database)
-    if done.backup is None:
-        say(f"the record is at revision {done.after} already")
-    else:
-        say(f"upgraded the record from {done.before} to {done.after}; the old one is kept as {done.backup}")

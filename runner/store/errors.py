@@ -19,6 +19,7 @@ StoreError (a RuntimeError)
 ├── IdempotencyMismatch      the key was given with another request before
 ├── IdempotencyBusy          the same request is being answered at this moment
 ├── DamagedBlob              what lies under a digest does not have it
+├── RecordExists             a record or a copy would be overwritten
 ├── NotADatabase             the file is no record of Supernaut, or it is damaged
 ├── DatabaseTooNew           a newer version of Supernaut wrote it
 ├── DatabaseTooOld           it must be migrated first
@@ -103,6 +104,10 @@ class IdempotencyBusy(StoreError):
 
 class DamagedBlob(StoreError):
     """What lies under a digest does not have it."""
+
+
+class RecordExists(StoreError):
+    """There is a file or a table where a record, or a copy of one, was to be made."""
 
 
 class NotADatabase(StoreError):
