@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -300,10 +300,14 @@ def _parse_yaml(text: str, path: Path | str) -> object:
             return super().compose_node(parent, index)
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            for key in keys:
-                if keys.count(key) > 1:
+            seen: set[object] = set()
+            for written, _ in node.value:
+                key = self.construct_object(written, deep=True)
+                if not isinstance(key, Hashable):
+                    break  # said below
+                if key in seen:
                     raise SpecError(f"{path} has the field {key!r} twice (line {node.start_mark.line + 1}).")
+                seen.add(key)
             return super().construct_mapping(node, deep)
 
     try:

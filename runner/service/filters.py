@@ -103,6 +103,6 @@ def _number(name: str, text: str) -> float:
 def _time(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        return (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Problem("bad_filter", "created_at is compared with a time such as 2026-01-31T12:00:00Z.") from None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

@@ -39,6 +39,7 @@ _FILES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("retrain", "teacher"): (LARGEST, NOBODY),
 }
 _MOST_ERRORS = 50
+_MOST_BRACKETS = 2_000  # to read YAML takes the square of how deep they are
 _MOST_VALUES = 64  # of one choice: more make a space that takes long to count
 
 
@@ -46,6 +47,8 @@ def read_yaml(body: bytes) -> object:
     """The document in a YAML body.  Raises `Problem`."""
     if len(body) > MAX_YAML_BYTES:
         raise Problem("body_too_large", f"A study in YAML has at most {MAX_YAML_BYTES:,} bytes; JSON may have more.")
+    if body.count(b"[") + body.count(b"{") > _MOST_BRACKETS:
+        raise Problem("bad_yaml", f"More than {_MOST_BRACKETS:,} lists and mappings; write them out as JSON.")
     try:
         document = read_value(body.decode("utf-8"), "the body")
     except UnicodeDecodeError:
@@ -181,7 +184,7 @@ def _data_problems(spec: StudySpec, section: str, field: str, registered: Regist
 
 def _unknown(location: Sequence[str | int], what: str, given: str, known: Sequence[str]) -> FieldProblem:
     near = get_close_matches(given[:64], known, n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
     return FieldProblem(pointer=pointer(location), message=f"no such {what}{hint} known: {', '.join(known) or 'none'}")
 
 
