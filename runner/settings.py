@@ -22,6 +22,11 @@ class Home:
             given = Path(named) if named else Path(state) / "supernaut"
         return cls(given.expanduser().absolute())
 
+    def make(self) -> None:
+        """Make the folder where it is missing, for this user alone."""
+        for missing in reversed([each for each in (self.path, *self.path.parents) if not each.exists()]):
+            missing.mkdir(mode=0o700, exist_ok=True)
+
     @property
     def database(self) -> Path:
         """The SQLite file."""

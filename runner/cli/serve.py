@@ -57,6 +57,7 @@ def serve(
     home = home_of(context)
     os.umask(0o077)  # what this process makes is for its user alone
     public = tuple(dict.fromkeys(checked(name) for name in public_host or ()))
+    home.make()
     with open_repository(home.database_url) as repository:
         _check_reach(host, public, repository)
         with _listen(host, port) as listening:

@@ -63,6 +63,7 @@ class Supervisor:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set.  Raises `StoreError` where the record cannot be used at all."""
+        self._home.make()
         with open_repository(self._home.database_url) as repository:
             self._register(repository)
             self._say(f"worker {self.id}; its record is {repository.place}")
