@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from runner.store.records import NewEvaluation, NewReservation, Provenance
 
     _Key = tuple[str, str, str | None]  # metric, provenance, device: what is unique within an evaluation
+
+_Wanted = TypeVar("_Wanted", int, str)
 
 _ASKED_AT_ONCE = 500  # numbers in one IN (...): SQLite limits the parameters of a statement
 
@@ -64,6 +66,17 @@ class Evaluations(Transactions):
         with self._reading() as connection:
             require_study(connection, study_id)
             return load_where(connection, conditions)
+
+    def evaluations_of(self, study_id: str, digests: Iterable[str]) -> tuple[EvaluationRecord, ...]:
+        """The evaluations of these architectures at every fidelity, in the order of their commits."""
+        found: list[EvaluationRecord] = []
+        with self._reading() as connection:
+            require_study(connection, study_id)
+            for some in _batches(dict.fromkeys(digests)):
+                found.extend(
+                    load_where(connection, (EvaluationRow.study_id == study_id, EvaluationRow.digest.in_(some)))
+                )
+        return tuple(sorted(found, key=lambda record: record.sequence))
 
     def add_value(self, evaluation_id: int, value: ValueRecord) -> None:
         """Add one value to a recorded evaluation; see `set_values`."""
@@ -295,6 +308,6 @@ def _changes(evaluation_id: int, before: Any, value: ValueRecord) -> list[dict[s
     return [{"row_id": before.id, **numbers}]
 
 
-def _batches(numbers: Iterable[int]) -> list[list[int]]:
-    every = list(numbers)
+def _batches(wanted: Iterable[_Wanted]) -> list[list[_Wanted]]:
+    every = list(wanted)
     return [every[start : start + _ASKED_AT_ONCE] for start in range(0, len(every), _ASKED_AT_ONCE)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -12,7 +11,7 @@ from runner.front import best_values
 from runner.service.cursors import query_digest, read_cursor, write_cursor
 from runner.service.documents import evaluation_document, failure_document, point_document, values_documents
 from runner.service.filters import read_filter, read_sort
-from runner.service.fronts import spec_of
+from runner.service.fronts import SHOWN_OTHERS, spec_of
 from runner.service.limits import MAX_METRICS, MAX_NAME, MAX_QUERY
 from runner.service.models import (
     ArchitectureDocument,
@@ -39,7 +38,6 @@ from runner.service.routes.common import (
     problems,
 )
 from runner.store.queries import Filter
-from runner.store.records import PROVENANCES
 from search_spaces import Architecture
 from supernet.export.card import answers_by_place, architecture_lines
 
@@ -50,10 +48,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["results"])
 
-_OTHERS = 5_000  # points off the front in one answer
 _RECORDS_OF_ONE = 500  # architecture: fidelities and seeds
-_WORTH_COMPRESSING = 10_000  # bytes
-_QUICKLY = 1  # gzip's level
 
 Digest = Annotated[
     str,
@@ -92,21 +87,24 @@ def get_front(
     principal: Reader,
     service: TheService,
     repository: TheRecord,
-    others: Annotated[int, Query(ge=0, le=_OTHERS, description="At most so many points off the front.")] = _OTHERS,
+    others: Annotated[
+        int, Query(ge=0, le=SHOWN_OTHERS, description="At most so many points off the front.")
+    ] = SHOWN_OTHERS,
 ) -> FrontDocument:
     """The front of a study, each number with its provenance."""
     found = find_study(repository, principal, study)
-    front = service.fronts.picture(repository, found).front
+    picture = service.fronts.picture(repository, found)
+    front = picture.front
     later = [point for point in front.others if point.later]
     rest = [point for point in front.others if not point.later]
     shown = [*later, *reversed(rest)][:others]
     return FrontDocument(
         study_id=found.id,
         goals=spec_of(found).goals,
-        evaluated=len(front.points) + len(front.others),
+        evaluated=picture.evaluated,
         points=[point_document(point) for point in front.points],
         others=[point_document(point) for point in shown],
-        left_out=len(front.others) - len(shown),
+        left_out=picture.evaluated - len(front.points) - len(shown),
         knee=None if front.knee is None else front.knee.architecture.digest,
         ends={metric: point.architecture.digest for metric, point in zip(front.goals, front.ends, strict=False)},
     )
@@ -133,6 +131,7 @@ def get_columns(
     request: Request,
     study: StudyId,
     principal: Reader,
+    service: TheService,
     repository: TheRecord,
     metrics: Annotated[
         str | None,
@@ -142,12 +141,12 @@ def get_columns(
     """All evaluations as columns, for charts."""
     found = find_study(repository, principal, study)
     wanted = tuple(spec_of(found).goals) if metrics is None else _metric_names(metrics)
-    text = json.dumps(_columns(repository, found.id, wanted), allow_nan=False, separators=(",", ":")).encode()
+    packed = service.fronts.columns(repository, found, wanted)
     headers = {"Vary": "Accept-Encoding"}
-    if len(text) >= _WORTH_COMPRESSING and "gzip" in request.headers.get("accept-encoding", ""):
+    if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
-        text = gzip.compress(text, _QUICKLY)
-    return Response(text, media_type="application/json", headers=headers)
+        return Response(packed, media_type="application/json", headers=headers)
+    return Response(gzip.decompress(packed), media_type="application/json", headers=headers)
 
 
 @router.get(
@@ -210,27 +209,6 @@ def _front_or_none(service: Service, repository: Repository, study: StudyRecord)
         return service.fronts.picture(repository, study).front
     except Problem:
         return None
-
-
-def _columns(repository: Repository, study_id: str, metrics: tuple[str, ...]) -> dict[str, object]:
-    """The document, as plain values: for so many numbers a model would take longer than the record."""
-    columns = repository.columns(study_id, metrics)
-    codes = {provenance: place for place, provenance in enumerate(PROVENANCES)}
-    return {
-        "count": len(columns.ids),
-        "id": columns.ids,
-        "digest": columns.digests,
-        "state": columns.states,
-        "fidelity": columns.fidelities,
-        "provenances": PROVENANCES,
-        "metrics": {
-            name: {
-                "value": column.values,
-                "provenance": [None if each is None else codes[each] for each in column.provenances],
-            }
-            for name, column in columns.metrics.items()
-        },
-    }
 
 
 def _metric_names(text: str) -> tuple[str, ...]:
