@@ -96,6 +96,15 @@ def location(request: pytest.FixtureRequest) -> str:
     return made
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def nowhere(request: pytest.FixtureRequest) -> str:
+    """Where a record can be made, for tests of making it."""
+    if request.param == "sqlite":
+        return str(request.getfixturevalue("path"))
+    made: str = request.getfixturevalue("cluster").make(template="template0")
+    return made
+
+
 @pytest.fixture
 def study(repository: Repository) -> StudyRecord:
     return repository.create_study(name="digits", spec="{}", spec_digest="d1", seed=0, stages=("train", "profile"))

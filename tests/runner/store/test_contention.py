@@ -40,12 +40,12 @@ class Contender:
 
 
 @contextmanager
-def contenders(path: Path, *owners: str) -> Iterator[list[Contender]]:
+def contenders(location: str, *owners: str) -> Iterator[list[Contender]]:
     with ExitStack() as stack:
         processes = [
             stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-m", "tests.runner.store.contender", str(path), owner],
+                    [sys.executable, "-m", "tests.runner.store.contender", location, owner],
                     cwd=ROOT,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
@@ -60,16 +60,16 @@ def contenders(path: Path, *owners: str) -> Iterator[list[Contender]]:
 
 
 @pytest.fixture
-def study(path: Path) -> str:
-    with open_repository(path) as repository:
+def study(location: str) -> str:
+    with open_repository(location) as repository:
         return repository.create_study(name=STUDY, spec="{}", spec_digest="d", seed=0).id
 
 
-def test_processes_that_reserve_at_once_never_exceed_the_budget(path: Path, study: str) -> None:
+def test_processes_that_reserve_at_once_never_exceed_the_budget(location: str, study: str) -> None:
     """In each round four of them want one of two places."""
-    with open_repository(path) as repository:
+    with open_repository(location) as repository:
         repository.record_evaluation(study, an_evaluation("recorded"))
-        with contenders(path, "a", "b", "c", "d") as everyone:
+        with contenders(location, "a", "b", "c", "d") as everyone:
             for number in range(20):
                 budget = 1 + 2 * (number + 1)
                 for name, each in zip("abcd", everyone, strict=True):
@@ -81,20 +81,20 @@ def test_processes_that_reserve_at_once_never_exceed_the_budget(path: Path, stud
                 assert all(each.digest.startswith(each.owner) for each in reservations)
 
 
-def test_of_processes_that_reserve_the_same_at_once_one_gets_it(path: Path, study: str) -> None:
-    with contenders(path, "a", "b", "c", "d") as everyone:
+def test_of_processes_that_reserve_the_same_at_once_one_gets_it(location: str, study: str) -> None:
+    with contenders(location, "a", "b", "c", "d") as everyone:
         for number in range(20):
             for each in everyone:
                 each.say(f"reserve {number} 1000")
             assert sorted(each.hear() for each in everyone) == ["held", "held", "held", "reserved"]
-    with open_repository(path) as repository:
+    with open_repository(location) as repository:
         assert [(each.digest, each.attempt) for each in repository.reservations(study)] == [
             (str(number), 1) for number in range(20)
         ]
 
 
-def test_processes_that_settle_the_same_attempt_at_once_make_one_row(path: Path, study: str) -> None:
-    with open_repository(path) as repository, contenders(path, "same", "same", "other") as everyone:
+def test_processes_that_settle_the_same_attempt_at_once_make_one_row(location: str, study: str) -> None:
+    with open_repository(location) as repository, contenders(location, "same", "same", "other") as everyone:
         for number in range(20):
             repository.reserve(study, a_reservation(str(number)), owner="same", lease_seconds=600, budget=None)
             for each in everyone[:2]:
@@ -108,18 +108,18 @@ def test_processes_that_settle_the_same_attempt_at_once_make_one_row(path: Path,
         assert repository.reservations(study) == ()
 
 
-def test_killed_processes_cannot_overspend(path: Path, study: str) -> None:
+def test_killed_processes_cannot_overspend(location: str, study: str) -> None:
     """Each leaves reservations behind, some without having heard of them; their places stay taken."""
     budget, rng, acknowledged = 200, random.Random(0), []
     for life in range(3):
-        with contenders(path, f"life-{life}") as (contender,):
+        with contenders(location, f"life-{life}") as (contender,):
             for number in range(60):
                 contender.say(f"reserve {life}-{number} {budget}")
             for number in range(rng.randint(1, 20)):
                 assert contender.hear() == "reserved"
                 acknowledged.append(f"{life}-{number}")
             contender.process.kill()
-    with open_repository(path) as repository:
+    with open_repository(location) as repository:
         taken = repository.take_over(study, "heir")
         assert set(acknowledged) <= {each.digest for each in taken}
         assert [each.sequence for each in taken] == list(range(1, len(taken) + 1))

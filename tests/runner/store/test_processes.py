@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.store import open_repository
+from runner.store.upkeep import check
 from tests.runner.store.examples import an_evaluation
 
 if TYPE_CHECKING:
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 
 
-def writer(path: Path, name: str, count: int) -> subprocess.Popen[str]:
+def writer(location: str, name: str, count: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.runner.store.writer", str(path), name, str(count)],
+        [sys.executable, "-m", "tests.runner.store.writer", location, name, str(count)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -30,12 +29,10 @@ def writer(path: Path, name: str, count: int) -> subprocess.Popen[str]:
     )
 
 
-def assert_whole(path: Path, acknowledged: list[str]) -> None:
+def assert_whole(location: str, acknowledged: list[str]) -> None:
     """Nothing acknowledged is lost, nothing is counted twice, no number is left out."""
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-    with open_repository(path) as repository:
+    assert check(location).problems == ()
+    with open_repository(location) as repository:
         (study,) = repository.studies()
         evaluations = repository.evaluations(study.id)
         digests = [each.digest for each in evaluations]
@@ -47,25 +44,25 @@ def assert_whole(path: Path, acknowledged: list[str]) -> None:
         assert [each.sequence for each in events] == list(range(1, len(events) + 1))
 
 
-def test_two_processes_write_at_once(path: Path) -> None:
+def test_two_processes_write_at_once(nowhere: str) -> None:
     """Both also try to make the database and the study."""
-    processes = [writer(path, name, 100) for name in ("first", "second")]
+    processes = [writer(nowhere, name, 100) for name in ("first", "second")]
     acknowledged = []
     for process in processes:
         output, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
         acknowledged.extend(output.split())
     assert len(acknowledged) == 200
-    assert_whole(path, [*acknowledged, "common"])
-    with open_repository(path) as repository:
+    assert_whole(nowhere, [*acknowledged, "common"])
+    with open_repository(nowhere) as repository:
         assert len(repository.evaluations(repository.study("shared").id)) == 201
 
 
-def test_a_killed_process_loses_nothing_that_it_acknowledged(path: Path) -> None:
+def test_a_killed_process_loses_nothing_that_it_acknowledged(nowhere: str) -> None:
     rng = random.Random(0)
     acknowledged: list[str] = []
     for attempt in range(4):
-        process = writer(path, f"attempt-{attempt}", 100_000)
+        process = writer(nowhere, f"attempt-{attempt}", 100_000)
         assert process.stdout is not None
         assert process.stderr is not None
         acknowledged.extend(process.stdout.readline().strip() for _ in range(rng.randint(1, 40)))
@@ -73,7 +70,7 @@ def test_a_killed_process_loses_nothing_that_it_acknowledged(path: Path) -> None
         rest, _ = process.communicate(timeout=60)
         acknowledged.extend(line for line in rest.split("\n")[:-1])  # what follows the last newline was cut off
         assert process.returncode == -9
-        assert_whole(path, acknowledged)
+        assert_whole(nowhere, acknowledged)
     assert len(acknowledged) >= 4
     assert all(acknowledged)
 
