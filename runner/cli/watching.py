@@ -70,9 +70,12 @@ def _follow(context: typer.Context, server: str | None, study: Study) -> None:
     from runner.errors import Interrupted, StudyFailed
 
     again = command_line(context, server, "watch", study.name)
+    stages = [stage.name for stage in study.stages()]
     try:
         with following() as reporter:
-            study = study.watch(Telling(reporter, [stage.name for stage in study.stages()]).event, note=reporter.note)
+            if not study.is_over:
+                reporter.note(f"watching {study.name}, which is {study.state}; Ctrl-C leaves it to itself")
+            study = study.watch(Telling(reporter, stages).event, note=reporter.note)
     except KeyboardInterrupt:
         stop = command_line(context, server, "cancel", study.name)
         raise Interrupted(

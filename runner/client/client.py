@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from runner.client.connection import Connection, segment
 from runner.client.finding import find_server
 from runner.client.handles import Study, pages, study_from
+from runner.errors import NotFound
 from runner.settings import Home
 from runner.study import StudySpec, load_study, parse_study
 
@@ -78,7 +79,11 @@ class Client:
 
     def study(self, name_or_id: str) -> Study:
         """The study of this name, else the only one whose id begins like this.  Raises `NotFound`."""
-        return study_from(self._connection.get(f"/studies/{segment(name_or_id)}"), self._connection)
+        try:
+            document = self._connection.get(f"/studies/{segment(name_or_id)}")
+        except NotFound as error:
+            raise NotFound(f"{name_or_id!r} on {self.url}: {error}") from error  # the server repeats no name
+        return study_from(document, self._connection)
 
     def studies(
         self, *, state: str | None = None, search: str | None = None, sort: StudySort = "created_at"

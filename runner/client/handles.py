@@ -131,7 +131,7 @@ class Study:
         the server is away.  Raises `ServerUnreachable` where it stays away for five minutes, `NotFound` where the
         study was deleted.
         """
-        study = self.refresh()
+        study = self._seen()
         if study.is_over:
             return study
         for event in self.events(after=after, note=note):
@@ -139,7 +139,7 @@ class Study:
                 on_event(event)
             was_over = study.is_over
             if event is None or event.kind in _CHANGES:
-                study = self.refresh()
+                study = study._seen()
             # Its last events may still be on their way when it is seen to be over; not after a pause besides.
             if study.is_over and (was_over if event is None else _tells_of(event, study)):
                 break
@@ -192,6 +192,13 @@ class Study:
         """
         refuse_foreign(Path(to).resolve())  # now, not after minutes of training
         return self.start("export", point, formats=formats).wait().unpack(Path(to))
+
+    def _seen(self) -> Study:
+        """The study as it is, or as it was where the server is away: the stream of events knows how to wait for it."""
+        try:
+            return self.refresh()
+        except ServerUnreachable:
+            return self
 
     @property
     def _path(self) -> str:

@@ -206,3 +206,15 @@ def test_watching_survives_a_server_that_restarts() -> None:
     assert done.state == "complete"
     assert "trying again" in notes[0]
     assert notes[1] == "the server answers again"
+
+
+def test_looking_at_a_study_while_the_server_is_away_does_not_end_the_watching() -> None:
+    script = Script(
+        *[GONE] * 3,
+        streaming(event(1, to="running"), event(2, to="complete")),
+        *[GONE] * 6,
+        streaming(": here\n\n", ": here\n\n"),
+        answer(study(state="complete")),
+    )
+    connection = script.connection(attempts=3)
+    assert study_from(study(), connection).watch().state == "complete"

@@ -181,7 +181,7 @@ def test_without_a_server(call: Call, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ("status nothing", 3, "No study"),
+        ("status nothing", 3, "'nothing' on http://127.0.0.1"),
         ("watch nothing", 3, "No study"),
         ("front ..", 3, ".."),
         ("show digits ffffffff", 3, "the front holds"),
