@@ -6,10 +6,11 @@ import asyncio
 import logging
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
@@ -80,20 +81,25 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        default_response_class=FiniteJSONResponse,
-        generate_unique_id_function=_operation_id,
         middleware=[Middleware(Guard, settings=settings, record=record, metrics=metrics, touched=touched)],
     )
     app.state.service = service
-    for module in (studies, results, jobs, artifacts, events, catalogue, tokens):
-        app.include_router(module.router, prefix=API)
-    app.include_router(operations.router)
-    app.include_router(tokens.login_router)
-    app.include_router(pages.router)
+    app.router.routes.extend(_routes().routes)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.openapi = lambda: document_of(app)  # type: ignore[method-assign]
     _add_errors(app)
     return app
+
+
+@cache
+def _routes() -> APIRouter:
+    """All routes, once a process: what they take and give takes a moment to work out, and is the same for all."""
+    router = APIRouter(default_response_class=FiniteJSONResponse, generate_unique_id_function=_operation_id)
+    for module in (studies, results, jobs, artifacts, events, catalogue, tokens):
+        router.include_router(module.router, prefix=API)
+    for others in (operations.router, tokens.login_router, pages.router):
+        router.include_router(others)
+    return router
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -171,7 +171,7 @@ def test_a_file_that_is_gone_is_told(client: TestClient, artifact: str, home: Ho
 
 @pytest.mark.parametrize(
     "name",
-    ["%2e%2e", "..%2f..%2fetc%2fpasswd", "%5c..%5c", "%2fetc%2fpasswd", "C:", "%00", "a#b", "a%3Fb", "\u2025",
+    ["%2e%2e", "..%2f..%2fetc%2fpasswd", "%5c..%5c", "%2fetc%2fpasswd", "C:", "%00", "g%23b", "a%3Fb", "\u2025",
      "sha256", "0" * 65, "supernaut.db", "token"],
 )  # fmt: skip
 @pytest.mark.parametrize("place", ["/api/v1/artifacts/", "/api/v1/jobs/", "/api/v1/studies/", "/static/", "/studies/"])

@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli.serve import _check_reach, _listen
+from runner.cli.serve import _check_reach, _listen, _say_when_it_ends
 from runner.errors import CONFLICT, USAGE, SpecError
 from runner.service.auth import new_token
 from runner.store import Repository, open_repository
@@ -149,3 +150,16 @@ def test_the_other_loopback_address_is_taken_where_there_is_one() -> None:
         pytest.skip("this machine has no IPv6 loopback address")
     with _listen("[::1]", 0) as listening:
         assert listening.getsockname()[0] == "::1"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [("raise SystemExit(3)", "exit code 3"), ("import os; os.abort()", "signal 6")]
+)
+def test_a_worker_that_ends_is_told(capsys: pytest.CaptureFixture[str], code: str, words: str) -> None:
+    for expected in (True, False):
+        ending = threading.Event()
+        if not expected:
+            ending.set()
+        _say_when_it_ends(subprocess.Popen([sys.executable, "-S", "-c", code]), ending)
+        told = capsys.readouterr().err
+        assert (words in told and "supernaut worker" in told) is expected
