@@ -17,7 +17,7 @@ import typer
 from runner.cli.common import home_of, open_record
 
 if TYPE_CHECKING:
-    from runner.client.client import Client
+    from runner.client import Client, Study
     from runner.front import Front
     from runner.store.records import StageRecord
     from runner.store.repository import Repository
@@ -131,16 +131,21 @@ class ServerSource:
 
     def counts(self, study: FoundStudy) -> tuple[int, int]:
         """See `Source`."""
-        counts = self._client.study(study.id).counts
+        counts = self._held(study).counts
         return counts.all, counts.failed
 
     def stages(self, study: FoundStudy) -> Sequence[StageRecord]:
         """See `Source`."""
-        return self._client.study(study.id).stages()
+        return self._held(study).stages()
 
     def front(self, study: FoundStudy, *, every: bool = False) -> Front:
         """See `Source`."""
-        return self._client.study(study.id).front(every=every)
+        return self._held(study).front(every=every)
+
+    def _held(self, study: FoundStudy) -> Study:
+        from runner.client import Study
+
+        return study if isinstance(study, Study) else self._client.study(study.id)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def serving(home: Home) -> Iterator[str]:
         listening.listen(16)
         port = listening.getsockname()[1]
         app = create_app(ServiceSettings(home=home, location=home.database, hosts=Hosts(port), heartbeat_s=0.2))
-        config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="on", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="on", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
