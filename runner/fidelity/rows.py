@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.front import INHERITED, best_values
-from runner.store.records import Failure, NewEvaluation, ValueRecord, recordable
+from runner.store.checks import recordable
+from runner.store.records import Failure, NewEvaluation, ValueRecord
 
 if TYPE_CHECKING:
     from runner.store.records import EvaluationRecord, Provenance

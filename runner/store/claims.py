@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import and_, exists, or_, select, true, update
 
+from runner.store.checks import check_finite
 from runner.store.errors import IllegalTransition, InvalidRecord, LeaseLost
 from runner.store.events import append_event
 from runner.store.lookup import hold_study
-from runner.store.records import DESIRED_STATES, JobClaim, StudyClaim, StudyRecord, check_finite
+from runner.store.records import DESIRED_STATES, JobClaim, StudyClaim, StudyRecord
 from runner.store.tables import JobRow, StudyRow
 from runner.store.transactions import Transactions, database_time
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
+from runner.store.checks import check_not_negative
 from runner.store.lookup import hold_study, require_devices, require_study
-from runner.store.records import DeviceRecord, MeasurementRecord, check_not_negative
+from runner.store.records import DeviceRecord, MeasurementRecord
 from runner.store.tables import DeviceRow, MeasurementRow
 from runner.store.transactions import Transactions, hold
 

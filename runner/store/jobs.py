@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import exists, insert, or_, select, update
 
+from runner.store.checks import recordable
 from runner.store.claims import Claims, check_lease, fits, hold_claimed_job, is_free, without_busy_job
 from runner.store.errors import IllegalTransition, InvalidRecord, LeaseLost, NotRecorded
 from runner.store.events import append_event
 from runner.store.lookup import hold_study, require_study
-from runner.store.records import JOB_KINDS, JobClaim, JobRecord, recordable
+from runner.store.records import JOB_KINDS, JobClaim, JobRecord
 from runner.store.tables import JobRow, StudyRow
 from runner.store.transactions import database_time
 from runner.store.transitions import JOB_TRANSITIONS, check_transition

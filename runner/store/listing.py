@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import operator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from sqlalchemy import exists, func, or_, select, tuple_
+from sqlalchemy import and_, exists, func, or_, select, tuple_
 
 from runner.store.errors import InvalidQuery
 from runner.store.evaluations import load_where
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from runner.store.queries import Cursor, Filter, StudySort
     from runner.store.records import EvaluationState, StudyState
 
-    _Place = tuple[Any, Any]  # the value that is sorted by, and what breaks ties
-
 _COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -38,6 +36,16 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 _COUNTED_AT_ONCE = 500  # studies in one IN (...)
+_FEW = 1000  # evaluations that are rather listed than met on the way
+_HEXADECIMAL = frozenset("0123456789abcdef")
+
+
+class _Place(NamedTuple):
+    """Where an evaluation stands in an order.  Within a study ids and sequence count the same way."""
+
+    value: Any  # what is sorted by
+    tie: int  # what breaks ties: the sequence, or the id where a metric has only that
+    evaluation_id: int
 
 
 class Listing(Transactions):
@@ -113,16 +121,15 @@ class Listing(Transactions):
         """
         check_limit(limit)
         field, descending = _split(sort)
-        conditions = [EvaluationRow.study_id == study_id, *(_condition(study_id, each) for each in filters)]
+        find = _by_field if field in EVALUATION_FIELDS else _by_metric
         with self._reading() as connection:
             require_study(connection, study_id)
-            if field in EVALUATION_FIELDS:
-                places = _by_field(connection, field, conditions, descending, limit + 1, after)
-            else:
-                places = _by_metric(connection, study_id, field, conditions, descending, limit + 1, after)
-            numbers = [number for _, number in places[:limit]]
+            conditions = _conditions(connection, study_id, filters)
+            places = find(connection, study_id, field, conditions, descending, limit + 1, after)
+            numbers = [place.evaluation_id for place in places[:limit]]
             known = {each.id: each for each in load_where(connection, (EvaluationRow.id.in_(numbers),))}
-        following = (_portable(places[limit - 1][0]), places[limit - 1][1]) if len(places) > limit else None
+        last = places[limit - 1] if len(places) > limit else None
+        following = None if last is None else (_portable(last.value), last.tie)
         return Page(tuple(known[number] for number in numbers), following)
 
     def metrics(self, study_id: str) -> tuple[str, ...]:
@@ -167,6 +174,7 @@ def _column(connection: Connection, study_id: str, metric: str, places: Mapping[
 
 def _by_field(
     connection: Connection,
+    study_id: str,
     field: str,
     conditions: Sequence[ColumnElement[bool]],
     descending: bool,
@@ -175,9 +183,10 @@ def _by_field(
 ) -> list[_Place]:
     column = getattr(EvaluationRow, field)
     place = None if after is None else _place(field, int, after)
-    wanted = select(column, EvaluationRow.id).where(*conditions)
-    rows = connection.execute(_ordered(wanted, (column, EvaluationRow.id), descending, place).limit(limit))
-    return [(row[0], row[1]) for row in rows]
+    wanted = select(column, EvaluationRow.sequence, EvaluationRow.id)
+    wanted = wanted.where(EvaluationRow.study_id == study_id, *conditions)
+    rows = connection.execute(_ordered(wanted, (column, EvaluationRow.sequence), descending, place).limit(limit))
+    return [_Place(row[0], row[1], row[2]) for row in rows]
 
 
 def _by_metric(
@@ -189,45 +198,67 @@ def _by_metric(
     limit: int,
     after: Cursor | None,
 ) -> list[_Place]:
-    """Those that have a value by their value, then those that have none by their number."""
+    """Those that have a value by their value, then those that have none in the order of their commits."""
     found: list[_Place] = []
     place = None if after is None else _place(metric, int, after)
     if place is None or place[0] is not None:
-        wanted = cast("Select[Any]", select(ValueRow.value, ValueRow.evaluation_id))
+        order = (ValueRow.value, ValueRow.evaluation_id)
+        wanted = cast("Select[Any]", select(*order))
         wanted = wanted.join(EvaluationRow, EvaluationRow.id == ValueRow.evaluation_id)
         wanted = wanted.where(*_counting(study_id, metric), *conditions)
-        order = (ValueRow.value, ValueRow.evaluation_id)
-        found = [
-            (row[0], row[1]) for row in connection.execute(_ordered(wanted, order, descending, place).limit(limit))
-        ]
+        rows = connection.execute(_ordered(wanted, order, descending, place).limit(limit))
+        found = [_Place(row[0], row[1], row[1]) for row in rows]
         place = None
     if len(found) < limit:
-        counting = select(ValueRow.id).where(
-            ValueRow.evaluation_id == EvaluationRow.id, ValueRow.metric == metric, ValueRow.best
-        )
-        without = select(EvaluationRow.id).where(*conditions, ~exists(counting.correlate(EvaluationRow)))
+        has_none = ~exists(_value_of(metric).correlate(EvaluationRow))
+        without = select(EvaluationRow.sequence, EvaluationRow.id)
+        without = without.where(EvaluationRow.study_id == study_id, *conditions, has_none)
         if place is not None:
-            without = without.where(EvaluationRow.id < place[1] if descending else EvaluationRow.id > place[1])
-        # Within a study ids and sequence count the same way, and the latter has an index for it.
+            here = EvaluationRow.sequence
+            without = without.where(here < place[1] if descending else here > place[1])
         order_by = EvaluationRow.sequence.desc() if descending else EvaluationRow.sequence
-        numbers = connection.scalars(without.order_by(order_by).limit(limit - len(found)))
-        found.extend((None, number) for number in numbers)
+        rows = connection.execute(without.order_by(order_by).limit(limit - len(found)))
+        found.extend(_Place(None, row[0], row[1]) for row in rows)
     return found
 
 
-def _counting(study_id: str, metric: str) -> tuple[ColumnExpressionArgument[bool], ...]:
-    return (ValueRow.study_id == study_id, ValueRow.metric == metric, ValueRow.best)
+def _conditions(connection: Connection, study_id: str, filters: Sequence[Filter]) -> list[ColumnElement[bool]]:
+    """What evaluations must meet, so that neither database can choose a way that looks at a whole study.
+
+    A filter that few meet is replaced by those few, found by its index; for the others the page is found by walking
+    along its order, which meets enough of them soon.
+    """
+    conditions: list[ColumnElement[bool]] = []
+    for wanted in filters:
+        condition = _condition(wanted)
+        numbers = connection.scalars(_meeting(study_id, wanted, condition).limit(_FEW + 1)).all()
+        if len(numbers) <= _FEW:
+            conditions.append(EvaluationRow.id.in_(numbers))
+        else:
+            conditions.append(condition)
+    return conditions
 
 
-def _condition(study_id: str, wanted: Filter) -> ColumnElement[bool]:
+def _meeting(study_id: str, wanted: Filter, condition: ColumnElement[bool]) -> Select[Any]:
+    """The ids of those that meet one filter, in the order of its index."""
     if wanted.field in EVALUATION_FIELDS:
+        return select(EvaluationRow.id).where(EvaluationRow.study_id == study_id, condition)
+    compared = _COMPARISONS[wanted.op](ValueRow.value, wanted.value)
+    return select(ValueRow.evaluation_id).where(*_counting(study_id, wanted.field), compared)
+
+
+def _condition(wanted: Filter) -> ColumnElement[bool]:
+    if wanted.field in EVALUATION_FIELDS:
+        value = _checked(wanted.field, wanted.value)
         column = getattr(EvaluationRow, wanted.field)
         if wanted.op == "^=":
             if wanted.field in ("sequence", "created_at"):
                 raise InvalidQuery(f"{wanted.field} is no text, so ^= means nothing; compare with = < <= > >= or !=")
-            begins: ColumnElement[bool] = column.startswith(_checked(wanted.field, wanted.value), autoescape=True)
+            begins: ColumnElement[bool] = column.startswith(value, autoescape=True)
+            if wanted.field == "digest" and _HEXADECIMAL.issuperset(value):
+                begins = and_(begins, column >= value, column < f"{value}g")  # an index has places, no patterns
             return begins
-        compared: ColumnElement[bool] = _COMPARISONS[wanted.op](column, _checked(wanted.field, wanted.value))
+        compared: ColumnElement[bool] = _COMPARISONS[wanted.op](column, value)
         return compared
     if wanted.op == "^=" or isinstance(wanted.value, bool) or not isinstance(wanted.value, int | float):
         raise InvalidQuery(
@@ -235,21 +266,33 @@ def _condition(study_id: str, wanted: Filter) -> ColumnElement[bool]:
             f"the fields that are no metrics are: {', '.join(EVALUATION_FIELDS)}"
         )
     compared = _COMPARISONS[wanted.op](ValueRow.value, float(wanted.value))
-    return EvaluationRow.id.in_(select(ValueRow.evaluation_id).where(*_counting(study_id, wanted.field), compared))
+    return exists(_value_of(wanted.field).where(compared).correlate(EvaluationRow))
+
+
+def _value_of(metric: str) -> Select[Any]:
+    """The value that counts of an evaluation of the query around it."""
+    mine = ValueRow.evaluation_id == EvaluationRow.id
+    return select(ValueRow.id).where(mine, ValueRow.metric == metric, ValueRow.best)
+
+
+def _counting(study_id: str, metric: str) -> tuple[ColumnExpressionArgument[bool], ...]:
+    return (ValueRow.study_id == study_id, ValueRow.metric == metric, ValueRow.best)
 
 
 def _split(sort: str) -> tuple[str, bool]:
     return (sort[1:], True) if sort.startswith("-") else (sort, False)
 
 
-def _ordered(wanted: Select[Any], order: tuple[Any, Any], descending: bool, after: _Place | None) -> Select[Any]:
+def _ordered(
+    wanted: Select[Any], order: tuple[Any, Any], descending: bool, after: tuple[Any, Any] | None
+) -> Select[Any]:
     if after is not None:
         here = tuple_(*order)
         wanted = wanted.where(here < after if descending else here > after)
     return wanted.order_by(*(each.desc() if descending else each for each in order))
 
 
-def _place(field: str, kind: type[Any], after: Cursor) -> _Place:
+def _place(field: str, kind: type[Any], after: Cursor) -> tuple[Any, Any]:
     """What a cursor says, checked: it may come from another query, or from anywhere."""
     if len(after) != 2 or not isinstance(after[1], kind) or isinstance(after[1], bool):
         raise InvalidQuery("this cursor is of another list; begin with the first page")

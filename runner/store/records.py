@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from runner.store.checks import check_finite, check_integer, check_not_negative, recordable
 from runner.store.errors import InvalidRecord
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ PROVENANCES: tuple[str, ...] = get_args(Provenance)
 PRECEDENCE: tuple[Provenance, ...] = ("exported", "retrained", "inherited", "computed", "predicted")
 
 _SHORT_ID_CHARACTERS = 8
-_LARGEST_INTEGER = 2**63 - 1  # of SQLite and of PostgreSQL's bigint
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -368,30 +367,6 @@ class Upgrade:
     before: str  # revision
     after: str
     backup: Path | None  # the copy made before; None where nothing had to be done, and of PostgreSQL
-
-
-def recordable(words: str) -> str:
-    """The same words without what no database takes; the messages of errors may carry anything."""
-    return words.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\x00")
-
-
-def check_finite(name: str, number: float) -> None:
-    """Refuse NaN and infinity, which order badly and which JSON cannot carry."""
-    if not math.isfinite(number):
-        raise InvalidRecord(f"{name} is {number}; only finite numbers are recorded: record a failure instead")
-
-
-def check_not_negative(name: str, number: float) -> None:
-    """Refuse what is no size, time or count."""
-    check_finite(name, number)
-    if number < 0:
-        raise InvalidRecord(f"{name} is {number}; it cannot be negative")
-
-
-def check_integer(name: str, number: int) -> None:
-    """Refuse what no database column holds."""
-    if not -_LARGEST_INTEGER <= number <= _LARGEST_INTEGER:
-        raise InvalidRecord(f"{name} is {number}; it must fit into 64 bits")
 
 
 def check_distinct(values: Iterable[ValueRecord]) -> None:

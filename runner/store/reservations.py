@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, insert, select, update
 
+from runner.store.checks import check_finite
 from runner.store.errors import AlreadyEvaluated, BudgetSpent, InvalidRecord, Reserved, StaleAttempt
 from runner.store.evaluations import enter_evaluation, load_evaluation
 from runner.store.lookup import hold_study, require_study
-from runner.store.records import Reservation, check_finite
+from runner.store.records import Reservation
 from runner.store.tables import EvaluationRow, ReservationRow
 from runner.store.transactions import Transactions
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select, update
 
+from runner.store.checks import check_integer, recordable
 from runner.store.errors import (
     ImmutableValue,
     InvalidRecord,
@@ -18,7 +19,7 @@ from runner.store.errors import (
 )
 from runner.store.events import Events, append_event
 from runner.store.lookup import find_study, hold_study, not_found, require_devices, require_study
-from runner.store.records import StageRecord, StudyRecord, check_integer, recordable
+from runner.store.records import StageRecord, StudyRecord
 from runner.store.tables import StageRow, StudyRow
 from runner.store.transactions import hold
 from runner.store.transitions import STAGE_TRANSITIONS, STUDY_TRANSITIONS, check_transition

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.store import Failure, Filter, InvalidQuery, StudyNotFound, ValueRecord
+from runner.store import Failure, Filter, InvalidQuery, StudyNotFound, ValueRecord, listing
 from runner.store.queries import EVALUATION_FIELDS, STUDY_SORTS
 from tests.runner.store.examples import an_evaluation
 
@@ -177,7 +177,17 @@ class TestEvaluations:
                 found = all_pages(repository.list_evaluations, limit, study_id=study.id, sort=sort)
                 assert found == expected, sort
 
-    def test_filters(self, repository: Repository, study: StudyRecord, many: list[EvaluationRecord]) -> None:
+    @pytest.mark.parametrize("few", [0, 5, 1000])
+    def test_filters(
+        self,
+        repository: Repository,
+        study: StudyRecord,
+        many: list[EvaluationRecord],
+        monkeypatch: pytest.MonkeyPatch,
+        few: int,
+    ) -> None:
+        """However they are found: those that few meet are listed first, the others met on the way."""
+        monkeypatch.setattr(listing, "_FEW", few)
         for filters in FILTERS:
             expected = {each.id for each in many if all(meets(each, condition) for condition in filters)}
             for sort in ("sequence", "-error", "digest"):

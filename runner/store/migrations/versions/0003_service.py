@@ -23,9 +23,10 @@ def upgrade() -> None:
     _studies()
     _values()
     _events()
-    for columns in (["state"], ["fidelity"], ["origin"], ["created_at"]):
-        names = ["study_id", *columns, "id"]
-        op.create_index(op.f(f"ix_evaluation_{'_'.join(names)}"), "evaluation", names)
+    for column in ("state", "fidelity", "origin", "created_at"):
+        op.create_index(
+            op.f(f"ix_evaluation_study_id_{column}_sequence"), "evaluation", ["study_id", column, "sequence"]
+        )
     _new_tables()
 
 
@@ -44,7 +45,8 @@ def _studies() -> None:
         batch.create_check_constraint(op.f("ck_study_desired_state"), "desired_state IN ('running', 'stopped')")
         batch.create_check_constraint(op.f("ck_study_lease"), "(lease_owner IS NULL) = (lease_until IS NULL)")
     op.create_index(op.f("ix_study_desired_state_state"), "study", ["desired_state", "state"])
-    op.create_index(op.f("ix_study_created_at_id"), "study", ["created_at", "id"])
+    for column in ("name", "created_at", "updated_at"):
+        op.create_index(op.f(f"ix_study_{column}_id"), "study", [column, "id"])
 
 
 def _values() -> None:
@@ -63,7 +65,7 @@ def _values() -> None:
         batch.create_foreign_key(op.f("fk_value_study_id"), "study", ["study_id"], ["id"], ondelete="CASCADE")
     for name, columns, unique in (
         ("uq_value_best", ["evaluation_id", "metric"], True),
-        ("ix_value_page", ["study_id", "metric", "value", "evaluation_id"], False),
+        ("ix_value_page", ["study_id", "metric", "value", "evaluation_id", "provenance"], False),
     ):
         op.create_index(
             name,
