@@ -20,6 +20,7 @@ from pathlib import Path
 
 from runner.parallel.errors import ClusterFailed
 
+SECRETS = ("SUPERNAUT_DATABASE_URL", "SUPERNAUT_TOKEN")
 _PREFIX = "supernaut-ray-"
 _LONGEST_ROOT = 32  # bytes; the sockets of Ray lie deep, and a socket's path holds at most 107
 _START_SECONDS = 60.0
@@ -118,9 +119,14 @@ def _command(folder: Path, cpus: int, object_store_bytes: int) -> list[str]:
 def _environment(token_file: Path) -> dict[str, str]:
     """Ours, less what would lead Ray elsewhere.
 
-    Ray's variables in capitals name addresses, ports, hooks and tokens; those in small letters tune it.
+    Ray's variables in capitals name addresses, ports, hooks and tokens; those in small letters tune it.  And less what
+    its processes, which run users' code, need not know.
     """
-    kept = {name: value for name, value in os.environ.items() if not (name.startswith("RAY_") and name[4:5].isupper())}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not (name.startswith("RAY_") and name[4:5].isupper()) and name not in SECRETS
+    }
     # Ray replaces a loopback address by an outer one, and listens everywhere, unless clusters are switched off.
     ours = {**token_environment(token_file), "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
     return kept | {name: value for name, value in ours.items() if value is not None}

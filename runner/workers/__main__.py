@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from runner.settings import Home
+from runner.store import StoreError
 from runner.workers.running import run_worker
 
 if __name__ == "__main__":
@@ -13,4 +15,7 @@ if __name__ == "__main__":
     parser.add_argument("--home", type=Path)
     parser.add_argument("--name", default="")
     arguments = parser.parse_args()
-    run_worker(Home.find(arguments.home), arguments.name)
+    try:
+        run_worker(Home.find(arguments.home), arguments.name)
+    except (StoreError, OSError) as error:
+        sys.exit(f"worker: {error}")

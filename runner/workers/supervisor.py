@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 IDLE_S = 1.0  # between two looks for work
 LONGEST_IDLE_S = 30.0  # between two looks at a record that does not answer
 SEEN_S = 20.0  # between two signs of life
+TRUSTED_S = 20.0  # then it is looked at again whether the record still has the revision that this version knows
 MOST_DEATHS = 5  # of children of one study in a row, without a stage completed in between
 DIED = "its process died"  # how the reason of such an interruption begins
 
@@ -62,14 +63,23 @@ class Supervisor:
         self._device_id = this_device().fingerprint  # its latencies are not comparable with another's
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set.  Raises `StoreError` where the record cannot be used at all."""
+        """Work until `stop` is set.
+
+        Raises `StoreError` where the record cannot be used at all, `DatabaseTooNew` also when it was upgraded since.
+        """
         self._home.make()
-        with open_repository(self._home.database_url) as repository:
+        location = self._home.database_url
+        repository, opened_at = open_repository(location), time.monotonic()
+        try:
             self._register(repository)
             self._say(f"worker {self.id}; its record is {repository.place}")
             pause_s = IDLE_S
             while not stop.is_set():
                 try:
+                    if time.monotonic() - opened_at > TRUSTED_S:
+                        fresh = open_repository(location)
+                        repository.close()
+                        repository, opened_at = fresh, time.monotonic()
                     worked = self._look(repository, stop)
                     pause_s = IDLE_S
                 except StoreUnavailable as error:
@@ -79,6 +89,8 @@ class Supervisor:
                     stop.wait(pause_s * random.uniform(0.5, 1.5))  # so that workers do not look in step
             with suppress(StoreUnavailable):
                 repository.stop_worker(self.id)
+        finally:
+            repository.close()
 
     def _register(self, repository: Repository) -> None:
         now = datetime.now(UTC)

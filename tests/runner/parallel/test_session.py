@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from runner.parallel.local_cluster import _environment
 from runner.parallel.session import RaySettings, ray_session
 from tests.integration.studies import ROOT
 from tests.runner.parallel.clusters import Cluster, cluster
@@ -310,3 +311,12 @@ def test_the_watchdog_ends_a_process_that_is_held() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=25)
     assert (done.returncode, done.stderr) == (5, "Ray is gone\n")
+
+
+def test_processes_of_ray_do_not_know_what_opens_the_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SUPERNAUT_DATABASE_URL", "postgresql://supernaut:secret@host/record")
+    monkeypatch.setenv("SUPERNAUT_TOKEN", "sn_0_secret")
+    monkeypatch.setenv("KEPT", "kept")
+    known = _environment(tmp_path / "token")
+    assert known["KEPT"] == "kept"
+    assert not [name for name, value in known.items() if "secret" in value]

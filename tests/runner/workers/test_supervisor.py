@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner.settings import Home
-from runner.store import Repository, open_repository
+from runner.store import DatabaseTooNew, Repository, open_repository
 from runner.workers.attempt import Terms
 from runner.workers.supervisor import MOST_DEATHS, Supervisor
 from tests.runner.workers.tables import check_finished, table_command
@@ -151,3 +151,17 @@ def test_a_worker_on_another_device_leaves_a_study_alone(home: Home, repository:
     repository.release_study(claim)
     assert repository.claim_study("w", 60) is not None
     assert repository.job(job.id).state == "queued"
+
+
+def test_a_worker_ends_when_a_newer_version_has_upgraded_the_record(
+    home: Home, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.workers.supervisor.TRUSTED_S", 0.0)
+
+    def upgrade(said: str) -> None:
+        if said.startswith("worker "):  # it has begun
+            with repository._writing("upgrade") as connection:
+                connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(DatabaseTooNew, match="revision 9999"):
+        Supervisor(home, terms=TERMS, say=upgrade).run(threading.Event())
