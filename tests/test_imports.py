@@ -35,6 +35,8 @@ OWNERS = {
     "yaml": ("runner/study.py",),
     "typer": ("runner/cli/",),
     "httpx2": ("runner/client/",),
+    "prometheus_client": ("runner/service/metrics.py",),
+    "uvicorn": ("runner/cli/serve.py",),
 }
 
 

@@ -49,18 +49,18 @@ UNSOUND = {
 }
 
 
-@pytest.mark.parametrize("name", UNSOUND)
-def test_an_unsound_document_is_a_problem_on_every_route(client: TestClient, service: FastAPI, name: str) -> None:
-    for operation in operations(service):
-        if operation.body is not None:
-            began = time.monotonic()
-            answer = client.request(operation.method, operation.at(), content=UNSOUND[name], headers=JSON)
-            if operation.name == "create_link" and name == "null":
-                continue
-            assert answer.status_code in (400, 404, 422), (operation, answer.text)
-            assert answer.headers["content-type"] == "application/problem+json"
-            assert len(answer.content) < 5000
-            assert time.monotonic() - began < 10
+def test_an_unsound_document_is_a_problem_on_every_route(client: TestClient, service: FastAPI) -> None:
+    for name in UNSOUND:
+        for operation in operations(service):
+            if operation.body is not None:
+                began = time.monotonic()
+                answer = client.request(operation.method, operation.at(), content=UNSOUND[name], headers=JSON)
+                if operation.name == "create_link" and name == "null":
+                    continue
+                assert answer.status_code in (400, 404, 422), (operation, answer.text)
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert len(answer.content) < 5000
+                assert time.monotonic() - began < 10
 
 
 def test_a_body_that_is_too_large_is_not_read(client: TestClient, service: FastAPI) -> None:
@@ -124,15 +124,15 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize("name", BOMBS)
-def test_a_yaml_bomb_is_a_problem(client: TestClient, repository: Repository, name: str) -> None:
-    began = time.monotonic()
-    answer = client.post("/api/v1/studies", content=BOMBS[name].encode(), headers=YAML)
-    assert answer.status_code in (400, 422), answer.text
-    assert answer.json()["code"] in ("bad_yaml", "invalid")
-    assert len(answer.content) < 3000
-    assert time.monotonic() - began < 10
-    assert repository.studies() == ()
+def test_a_yaml_bomb_is_a_problem(client: TestClient, repository: Repository) -> None:
+    for name in BOMBS:
+        began = time.monotonic()
+        answer = client.post("/api/v1/studies", content=BOMBS[name].encode(), headers=YAML)
+        assert answer.status_code in (400, 422), answer.text
+        assert answer.json()["code"] in ("bad_yaml", "invalid")
+        assert len(answer.content) < 3000
+        assert time.monotonic() - began < 10
+        assert repository.studies() == ()
 
 
 def test_a_yaml_of_many_keys_is_too_large(client: TestClient) -> None:

@@ -37,23 +37,23 @@ def test_every_answer_carries_the_headers(client: TestClient, digits: Repository
     assert "access-control-allow-origin" not in headers
 
 
-@pytest.mark.parametrize("host", OURS)
-def test_names_of_this_machine_are_answered(client: TestClient, host: str) -> None:
-    assert client.get("/healthz", headers={"host": host}).status_code == 200
+def test_names_of_this_machine_are_answered(client: TestClient) -> None:
+    for host in OURS:
+        assert client.get("/healthz", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("host", THEIRS[1:4])
-def test_other_names_are_refused_on_every_path(client: TestClient, digits: Repository, path: str, host: str) -> None:
-    answer = client.get(path, headers={"host": host})
-    assert answer.status_code == 421
-    assert "localhost:8000" in answer.text
-    assert answer.headers["x-content-type-options"] == "nosniff"
+def test_other_names_are_refused_on_every_path(client: TestClient, digits: Repository) -> None:
+    for path in PATHS:
+        for host in THEIRS[1:4]:
+            answer = client.get(path, headers={"host": host})
+            assert answer.status_code == 421
+            assert "localhost:8000" in answer.text
+            assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("host", THEIRS)
-def test_what_only_looks_like_this_machine_is_refused(host: str) -> None:
-    assert not is_own_host(host, 8000)
+def test_what_only_looks_like_this_machine_is_refused() -> None:
+    for host in THEIRS:
+        assert not is_own_host(host, 8000)
 
 
 def test_two_hosts_or_none_are_refused_and_forwarded_ones_ignored(client: TestClient) -> None:

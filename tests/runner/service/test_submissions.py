@@ -57,22 +57,21 @@ def test_every_example_is_accepted_as_yaml_and_means_the_same(client: TestClient
     assert len(repository.studies()) > 1
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_a_path_is_refused_wherever_a_file_is_named(client: TestClient, repository: Repository, path: str) -> None:
-    for part in (
-        {"task": {"name": "images", "data": path}},
-        {"train": {"pretrained": path}},
-        {"train": {"teacher": path}},
-        {"retrain": {"teacher": path}},
-    ):
-        answer = submit(client, {**SPEC, **part})
-        assert (answer.status_code, answer.json()["code"]) == (422, "path_refused"), part
-    assert repository.studies() == ()
+def test_a_path_is_refused_wherever_a_file_is_named(client: TestClient, repository: Repository) -> None:
+    for path in PATHS:
+        for part in (
+            {"task": {"name": "images", "data": path}},
+            {"train": {"pretrained": path}},
+            {"train": {"teacher": path}},
+            {"retrain": {"teacher": path}},
+        ):
+            answer = submit(client, {**SPEC, **part})
+            assert (answer.status_code, answer.json()["code"]) == (422, "path_refused"), part
+        assert repository.studies() == ()
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
+def test_what_no_worker_could_run_is_refused(client: TestClient, repository: Repository) -> None:
+    for part in [
         {"task": {"name": "images", "data": ["/etc/passwd"]}},
         {"task": {"name": "images", "data": {"path": "/etc/passwd"}}},
         {"task": {"name": "images", "data": 1}},
@@ -100,13 +99,10 @@ def test_a_path_is_refused_wherever_a_file_is_named(client: TestClient, reposito
         {"objectives": {f"m{index}": {} for index in range(7)}},
         {"seed": -1},
         {"seed": 2**63},
-    ],
-    ids=lambda part: str(part)[:60],
-)
-def test_what_no_worker_could_run_is_refused(client: TestClient, repository: Repository, part: dict[str, Any]) -> None:
-    answer = submit(client, {**SPEC, **part})
-    assert answer.status_code in (413, 422), answer.text
-    assert repository.studies() == ()
+    ]:
+        answer = submit(client, {**SPEC, **part})
+        assert answer.status_code in (413, 422), answer.text
+        assert repository.studies() == ()
 
 
 def test_registered_data_is_named(client: TestClient, home: Home, tmp_path: Path, repository: Repository) -> None:
