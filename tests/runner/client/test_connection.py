@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 
 import httpx2
 import pytest
@@ -158,6 +159,27 @@ def test_a_proxy_sees_nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch) -
     finally:
         here.close()
         there.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "verified"),
+    [
+        ("http://127.0.0.1:1", False),
+        ("https://127.0.0.1:1", True),
+        ("http://x.example", True),
+        ("https://x.example", True),
+    ],
+)
+def test_certificates_are_verified_wherever_there_may_be_any(url: str, verified: bool) -> None:
+    from runner.client.connection import Connection
+    from runner.client.finding import Server
+
+    connection = Connection(Server(url=url, token=TOKEN))
+    try:
+        context = connection._http._transport._pool._ssl_context
+        assert (context.verify_mode is ssl.CERT_REQUIRED) is verified
+    finally:
+        connection.close()
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
