@@ -1,6 +1,6 @@
 """One call of each method that writes, on a record prepared for them, and what a record consists of.
 
-`python -m tests.runner.store.writes` reads lines "PATH METHOD FAULT" from standard input, makes the call in a
+`python -m tests.runner.store.writes` reads lines "LOCATION METHOD FAULT" from standard input, makes the call in a
 process of its own with that fault, and writes the exit code of each process on a line.
 """
 
@@ -99,7 +99,7 @@ def frozen() -> datetime:
     return datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def prepare(path: Path) -> None:
+def prepare(path: Path | str) -> None:
     """Make a record on which each of the calls changes something."""
     with open_repository(path, now=frozen) as repository:
         repository.ensure_device("laptop", name="laptop", description={})
@@ -129,7 +129,7 @@ def prepare(path: Path) -> None:
         repository.begin_idempotent("local", "begun", "0" * 64)
 
 
-def write(path: Path, method: str, *, busy_timeout_ms: int = 10_000) -> None:
+def write(path: Path | str, method: str, *, busy_timeout_ms: int = 10_000) -> None:
     """Make the call."""
     with open_repository(path, now=frozen, busy_timeout_ms=busy_timeout_ms) as repository:
         WRITERS[method](repository, repository.study(STUDY).id)
@@ -167,7 +167,7 @@ def main() -> None:
             os.environ[VARIABLE] = fault
             code = 1
             try:
-                write(Path(path), method)
+                write(path, method)
                 code = 0
             finally:
                 os._exit(code)
