@@ -247,11 +247,6 @@ def measure(asked: dict[str, dict[str, Callable[[], Any]]], repeats: int) -> dic
                 each[question]()
                 if repeat:
                     times[question][name].append((time.perf_counter() - began) * 1000)
-        print(
-            f"{question:42}"
-            + "  ".join(f"{name} {statistics.median(each):8.1f} ms" for name, each in times[question].items()),
-            flush=True,
-        )
     return {
         "ms": {
             question: {

@@ -122,10 +122,14 @@ class Listing(Transactions):
         check_limit(limit)
         field, descending = _split(sort)
         find = _by_field if field in EVALUATION_FIELDS else _by_metric
+        place = None if after is None else _place(field, int, after)
         with self._reading() as connection:
             require_study(connection, study_id)
-            conditions = _conditions(connection, study_id, filters)
-            places = find(connection, study_id, field, conditions, descending, limit + 1, after)
+            few, conditions = _sorted_out(connection, study_id, filters)
+            if few is None:
+                places = find(connection, study_id, field, conditions, descending, limit + 1, place)
+            else:
+                places = _of_few(connection, few, field, conditions, descending, place)[: limit + 1]
             numbers = [place.evaluation_id for place in places[:limit]]
             known = {each.id: each for each in load_where(connection, (EvaluationRow.id.in_(numbers),))}
         last = places[limit - 1] if len(places) > limit else None
@@ -165,7 +169,7 @@ def _column(connection: Connection, study_id: str, metric: str, places: Mapping[
     values: list[Any] = [None] * len(places)
     provenances: list[Any] = [None] * len(places)
     wanted = select(ValueRow.evaluation_id, ValueRow.value, ValueRow.provenance)
-    for number, value, provenance in connection.execute(wanted.where(*_counting(study_id, metric))):
+    for number, value, provenance in connection.execute(wanted.where(*_counting(study_id, metric))).all():
         place = places[number]
         values[place] = value
         provenances[place] = provenance
@@ -179,10 +183,9 @@ def _by_field(
     conditions: Sequence[ColumnElement[bool]],
     descending: bool,
     limit: int,
-    after: Cursor | None,
+    place: tuple[Any, Any] | None,
 ) -> list[_Place]:
     column = getattr(EvaluationRow, field)
-    place = None if after is None else _place(field, int, after)
     wanted = select(column, EvaluationRow.sequence, EvaluationRow.id)
     wanted = wanted.where(EvaluationRow.study_id == study_id, *conditions)
     rows = connection.execute(_ordered(wanted, (column, EvaluationRow.sequence), descending, place).limit(limit))
@@ -196,11 +199,10 @@ def _by_metric(
     conditions: Sequence[ColumnElement[bool]],
     descending: bool,
     limit: int,
-    after: Cursor | None,
+    place: tuple[Any, Any] | None,
 ) -> list[_Place]:
     """Those that have a value by their value, then those that have none in the order of their commits."""
     found: list[_Place] = []
-    place = None if after is None else _place(metric, int, after)
     if place is None or place[0] is not None:
         order = (ValueRow.value, ValueRow.evaluation_id)
         wanted = cast("Select[Any]", select(*order))
@@ -210,7 +212,7 @@ def _by_metric(
         found = [_Place(row[0], row[1], row[1]) for row in rows]
         place = None
     if len(found) < limit:
-        has_none = ~exists(_value_of(metric).correlate(EvaluationRow))
+        has_none = ~exists(_value_of(metric))
         without = select(EvaluationRow.sequence, EvaluationRow.id)
         without = without.where(EvaluationRow.study_id == study_id, *conditions, has_none)
         if place is not None:
@@ -222,21 +224,56 @@ def _by_metric(
     return found
 
 
-def _conditions(connection: Connection, study_id: str, filters: Sequence[Filter]) -> list[ColumnElement[bool]]:
-    """What evaluations must meet, so that neither database can choose a way that looks at a whole study.
+def _of_few(
+    connection: Connection,
+    few: Iterable[int],
+    field: str,
+    conditions: Sequence[ColumnElement[bool]],
+    descending: bool,
+    place: tuple[Any, Any] | None,
+) -> list[_Place]:
+    """Those of a few evaluations that meet the other conditions, behind a place in the order of `_by_...`."""
+    is_metric = field not in EVALUATION_FIELDS
+    column = _value_of(field).scalar_subquery() if is_metric else getattr(EvaluationRow, field)
+    wanted = select(column, EvaluationRow.sequence, EvaluationRow.id).where(EvaluationRow.id.in_(few), *conditions)
+    found = [
+        _Place(value, number if is_metric and value is not None else sequence, number)
+        for value, sequence, number in connection.execute(wanted)
+    ]
+    having = sorted((each for each in found if each.value is not None), reverse=descending)
+    having_none = sorted((each for each in found if each.value is None), key=_by_tie, reverse=descending)
+    if place is not None:
+        if place[0] is None:
+            having = []
+            having_none = [each for each in having_none if (each.tie < place[1]) == descending and each.tie != place[1]]
+        else:
+            here = tuple(place)
+            having = [each for each in having if (each[:2] < here) == descending and each[:2] != here]
+    return having + having_none
 
-    A filter that few meet is replaced by those few, found by its index; for the others the page is found by walking
-    along its order, which meets enough of them soon.
+
+def _by_tie(place: _Place) -> int:
+    return place.tie
+
+
+def _sorted_out(
+    connection: Connection, study_id: str, filters: Sequence[Filter]
+) -> tuple[set[int] | None, list[ColumnElement[bool]]]:
+    """The evaluations that meet those filters that few meet, None without such, and the conditions of the others.
+
+    So neither database can choose a way that looks at a whole study: the few are found by the index of their filter,
+    and a page of the many by walking along its order, which meets enough of them soon.
     """
+    few: set[int] | None = None
     conditions: list[ColumnElement[bool]] = []
     for wanted in filters:
         condition = _condition(wanted)
         numbers = connection.scalars(_meeting(study_id, wanted, condition).limit(_FEW + 1)).all()
-        if len(numbers) <= _FEW:
-            conditions.append(EvaluationRow.id.in_(numbers))
-        else:
+        if len(numbers) > _FEW:
             conditions.append(condition)
-    return conditions
+        else:
+            few = set(numbers) if few is None else few & set(numbers)
+    return few, conditions
 
 
 def _meeting(study_id: str, wanted: Filter, condition: ColumnElement[bool]) -> Select[Any]:
@@ -266,13 +303,13 @@ def _condition(wanted: Filter) -> ColumnElement[bool]:
             f"the fields that are no metrics are: {', '.join(EVALUATION_FIELDS)}"
         )
     compared = _COMPARISONS[wanted.op](ValueRow.value, float(wanted.value))
-    return exists(_value_of(wanted.field).where(compared).correlate(EvaluationRow))
+    return exists(_value_of(wanted.field).where(compared))
 
 
 def _value_of(metric: str) -> Select[Any]:
     """The value that counts of an evaluation of the query around it."""
     mine = ValueRow.evaluation_id == EvaluationRow.id
-    return select(ValueRow.id).where(mine, ValueRow.metric == metric, ValueRow.best)
+    return select(ValueRow.value).where(mine, ValueRow.metric == metric, ValueRow.best).correlate(EvaluationRow)
 
 
 def _counting(study_id: str, metric: str) -> tuple[ColumnExpressionArgument[bool], ...]:
