@@ -29,7 +29,8 @@ class Script:
         self.pauses: list[float] = []
 
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
-        self.asked.append(request)
+        # A copy: the client may send the same object again.
+        self.asked.append(httpx2.Request(request.method, request.url, headers=request.headers, content=request.content))
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(reply, Exception):
             raise reply
