@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -90,10 +91,12 @@ def test_of_threads_that_claim_jobs_at_once_each_study_has_one_worker(location: 
     with open_repository(location) as repository:
         studies = [repository.create_study(name=f"n{i}", spec="{}", spec_digest="d", seed=0).id for i in range(3)]
         jobs = [repository.create_job(study, "export", {}).id for study in studies for _ in range(5)]
+        until = time.monotonic() + 100
 
         def work(worker: int) -> list[str]:
             done = []
             while len(done) < len(jobs):
+                assert time.monotonic() < until, "somebody holds a job and does not finish it"
                 claim = repository.claim_job(f"worker {worker}", 600)
                 if claim is None:
                     if all(repository.job(each).state == "complete" for each in jobs):
