@@ -39,6 +39,7 @@ evidence: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.parallel
 	$(BIN)/python -m benchmarks.digits
 	$(BIN)/python -m benchmarks.search
+	$(BIN)/python -m benchmarks.store_pages
 	$(BIN)/python -m benchmarks.quantization
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.formats
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.placement
