@@ -98,8 +98,9 @@ def test_an_edit_names_the_revision_that_it_changes() -> None:
     assert json.loads(script.asked[0].content) == {"notes": "new"}
 
 
-def test_an_edit_that_somebody_else_was_quicker_with() -> None:
-    script = Script(problem(412, "It was edited"), answer(study(notes="theirs", revision=4)))
+@pytest.mark.parametrize(("notes", "revision"), [("theirs", 4), ("mine", 5)])
+def test_an_edit_that_somebody_else_was_quicker_with(notes: str, revision: int) -> None:
+    script = Script(problem(412, "It was edited"), answer(study(notes=notes, revision=revision)))
     with pytest.raises(Conflict, match="edited"):
         study_from(study(revision=3), script.connection()).edit(notes="mine")
 
