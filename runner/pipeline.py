@@ -1,19 +1,17 @@
 """A study from submission to exported files: its stages in order, and what happens to its state.
 
-Owns the order, the transitions and the lock that keeps two processes from running one study.  A study that was cut
+Owns the order and the transitions.  A study that was cut
 off goes on from the last row that it committed.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.errors import Conflict, Interrupted, Unreachable, exit_code
+from runner.locking import exclusively
 from runner.pretrained import open_pretrained
 from runner.progress import Reporter, Stop, never
 from runner.recipes import open_retrain_teacher, open_teacher
@@ -28,8 +26,6 @@ from runner.work import StudyWork
 from supernet.skeleton import build_real
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from runner.settings import Home
     from runner.store.records import StageState, StudyRecord
     from runner.store.repository import Repository
@@ -48,7 +44,6 @@ STAGES: tuple[Stage, ...] = (
     ("export", export.run),
 )
 
-_LOCK_PAUSE_S = 0.5
 # A worker's predecessor may be dead to the record and still on its way to a safe point (`runner.workers.child`).
 PATIENCE_WITH_PREDECESSORS_S = 40.0
 
@@ -189,34 +184,6 @@ def _check(spec: StudySpec, repository: Repository, home: Home, reporter: Report
     if device_id is not None:
         _check_latency_bound(planned, repository, home, device_id, reporter)
     return device_id
-
-
-@contextmanager
-def exclusively(folder: Path, name: str, patience_s: float = 0.0) -> Iterator[None]:
-    """Hold the lock of a study's folder; the system releases it when this process ends, however it ends.
-
-    Raises `Conflict` where another process has held it for `patience_s` from now.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + patience_s
-    with (folder / "lock").open("a+") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() < deadline:
-                    time.sleep(_LOCK_PAUSE_S)
-                    continue
-                file.seek(0)
-                raise Conflict(
-                    f"the study {name!r} is being run by process {file.read().strip() or 'unknown'} already; wait for "
-                    "it, or stop it with Ctrl-C."
-                ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 @contextmanager

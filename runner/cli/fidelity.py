@@ -82,7 +82,8 @@ def _measure(context: typer.Context, study: str, settings: FidelitySettings) -> 
     with open_record(context) as repository:
         record = repository.study(study)
         from runner.fidelity.run import check_trained, measure_fidelity
-        from runner.pipeline import exclusively, open_work
+        from runner.locking import exclusively
+        from runner.pipeline import open_work
 
         home = home_of(context)
         check_trained(record, repository)

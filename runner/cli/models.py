@@ -138,21 +138,15 @@ def _at_work(
     """A trained study under its lock, with what `pick` takes from its front."""
     from runner.cli.progress import following, stop_on_signals
     from runner.front import read_front
-    from runner.pipeline import exclusively, open_work
-    from runner.stages.train import restore_weights
+    from runner.pipeline import at_work
 
     home = home_of(context)
     with open_record(context) as repository:
         record = repository.study(study)
         picked = pick(read_front(record, repository))
         with (
-            exclusively(home.study(record.id), record.name),
             stop_on_signals() as stop,
             following() as reporter,
+            at_work(record, repository, home, reporter, stop) as work,
         ):
-            work = open_work(record, repository, home, reporter, stop)
-            try:
-                restore_weights(work)
-                yield work, picked
-            finally:
-                work.close()
+            yield work, picked

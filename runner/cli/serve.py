@@ -142,10 +142,11 @@ def _worker(home: Home, *, wanted: bool) -> Iterator[None]:
         say("no worker was started, so studies wait; start one: supernaut worker")
         yield
         return
-    # In a session of its own: Ctrl-C reaches this process, which asks the worker to end at a safe point.
+    # In a session of its own: Ctrl-C reaches this process, which asks the worker to end at a safe point.  The pipe says
+    # the same where this process is killed.
     process = subprocess.Popen(
         [sys.executable, "-m", "runner.workers", "--home", str(home.path)],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         start_new_session=True,
     )
     ending = threading.Event()

@@ -156,7 +156,7 @@ def delete(
                 found.delete()
                 say(f"deleted {found.name}")
         return
-    from runner.pipeline import exclusively
+    from runner.locking import exclusively
 
     home = home_of(context)
     with open_record(context) as repository:

@@ -21,8 +21,8 @@ _FOR_PROGRAMS = ("/api", "/metrics", "/openapi.json", "/healthz", "/readyz")
 _WORDS: Mapping[str, tuple[str, str]] = {
     "unauthenticated": (
         "Open this page with a link",
-        "This browser has no session. Open the link that `supernaut serve` printed when it started, or get a fresh one "
-        "with `supernaut open` on the machine where the server runs. A link works once.",
+        "This browser has no session. Open the link that supernaut serve printed when it started, or get a fresh one "
+        "with supernaut open on the machine where the server runs. A link works once.",
     ),
     "record_unavailable": ("The record cannot be read now", ""),
     "study_not_found": ("There is no such study", ""),

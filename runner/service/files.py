@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from runner.errors import Conflict
+from runner.locking import exclusively
 from runner.service.problems import Problem
 
 if TYPE_CHECKING:
@@ -25,10 +26,9 @@ def removed_study_files(home: Home, study_id: str) -> Iterator[None]:
     if not folder.is_dir():
         yield
         return
-    with (folder / "lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Problem("study_is_running", "A process on the server's machine runs it; stop it first.") from None
-        yield
-        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with exclusively(folder, study_id):
+            yield
+            shutil.rmtree(folder, ignore_errors=True)
+    except Conflict:
+        raise Problem("study_is_running", "A process on the server's machine runs it; stop it first.") from None

@@ -1,4 +1,4 @@
-"""`python -m runner.workers --home HOME`: a worker as `supernaut serve` starts it."""
+"""`python -m runner.workers --home HOME`: a worker as `supernaut serve` starts it, and which ends with it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ if __name__ == "__main__":
     parser.add_argument("--name", default="")
     arguments = parser.parse_args()
     try:
-        run_worker(Home.find(arguments.home), arguments.name)
+        run_worker(Home.find(arguments.home), arguments.name, with_parent=True)
     except (StoreError, OSError) as error:
         sys.exit(f"worker: {error}")

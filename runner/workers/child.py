@@ -19,6 +19,7 @@ from runner.errors import Conflict, Interrupted, exit_code
 from runner.settings import Home
 from runner.store import LeaseLost, NotRecorded, StoreUnavailable, open_repository
 from runner.store.records import JobClaim, StudyClaim
+from runner.workers.parent import when_it_is_gone
 from runner.workers.reporting import EventReporter
 
 if TYPE_CHECKING:
@@ -114,17 +115,14 @@ def _job(home: Home, repository: Repository, job_id: str, worker_id: str, attemp
 
 
 def _alone(orphaned: threading.Event) -> None:
-    """Watch standard input, which ends with the supervisor, from now on."""
+    """Set the event when the supervisor is gone, and end this process if it does not end by itself soon."""
 
-    def wait() -> None:
-        # Not through sys.stdin, whose lock a waiting thread would hold when this process ends.
-        while os.read(0, 4096):
-            pass
+    def end() -> None:
         orphaned.set()
         threading.Event().wait(ORPHAN_GRACE_S)
         os._exit(STOPPED)
 
-    threading.Thread(target=wait, daemon=True, name="supervisor").start()
+    when_it_is_gone(end)
 
 
 if __name__ == "__main__":

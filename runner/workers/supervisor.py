@@ -127,6 +127,10 @@ class Supervisor:
             study_id, what = claim.study.id, f"study {claim.study.name}"
         else:
             study_id, what = claim.job.study_id, f"{claim.job.kind} {claim.job.id[:8]}"
+        if not isinstance(claim, StudyClaim) and claim.attempt > MOST_DEATHS:
+            # Of one that only its own process dies of, `finish_job` below tells at once.
+            repository.finish_job(claim, "failed", f"its workers died {MOST_DEATHS} times; their logs may say why")
+            return True
         self._say(f"{what}: attempt {claim.attempt}")
         log = self._home.study(study_id) / "worker.log"
         attempt = Attempt(repository, claim, self._make_command(self._home, claim), log, self._terms)

@@ -16,7 +16,7 @@ import pytest
 
 from runner.fidelity.report import EVENT
 from runner.front import read_front
-from runner.pipeline import exclusively
+from runner.locking import exclusively
 from runner.scoring import train_config
 from runner.settings import Home
 from runner.stages.train import FOLDER

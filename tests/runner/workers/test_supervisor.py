@@ -125,6 +125,18 @@ def test_a_job_whose_process_dies_has_failed(home: Home, repository: Repository)
     assert "it ended with exit status 9; the log is " in str(repository.job(job.id).reason)
 
 
+def test_a_job_that_kills_its_workers_is_given_up(home: Home, repository: Repository) -> None:
+    study = repository.create_study(name="done", spec="{}", spec_digest="d", seed=0)
+    job = repository.create_job(study.id, "export", {"point": "knee"})
+    for number in range(MOST_DEATHS):
+        claim = repository.claim_job(f"dead-{number}", 600)
+        assert claim is not None
+        repository.release_job(claim)  # as if its lease had ended
+    with Working(home):
+        wait_until(lambda: repository.job(job.id).state == "failed")
+    assert f"its workers died {MOST_DEATHS} times" in str(repository.job(job.id).reason)
+
+
 @pytest.mark.slow
 def test_a_worker_that_is_asked_to_end_leaves_a_study_that_the_next_one_finishes(
     home: Home, repository: Repository
