@@ -40,6 +40,7 @@ evidence: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.digits
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.store_pages
+	$(BIN)/python -m benchmarks.service
 	$(BIN)/python -m benchmarks.quantization
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.formats
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.placement
