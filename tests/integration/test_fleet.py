@@ -19,7 +19,7 @@ from runner.client import Client
 from runner.store import open_repository
 from tests.postgres import running_cluster
 from tests.runner.parallel.processes import Marked
-from tests.runner.workers.tables import check_finished
+from tests.runner.workers.tables import check_finished, is_held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,7 +142,7 @@ def test_every_study_finishes_once_whatever_is_killed(cluster: Cluster, tmp_path
                 "all studies are over",
                 lambda: all(repository.study(name).state in ("complete", "failed") for name in names),
             )
-            wait_until("nobody holds one", lambda: all(repository.study(name).lease_owner is None for name in names))
+            wait_until("nobody holds one", lambda: not any(is_held(repository, name) for name in names))
             assert len(repository.studies()) == STUDIES
             for name in names:
                 check_finished(repository, name)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
     from fastapi import FastAPI
 
@@ -103,3 +104,13 @@ class Stream:
             if "data" in lines:
                 found.append(int(lines["id"]))
         return found
+
+
+def in_a_loop_of_its_own(test: Coroutine[Any, Any, None], patience_s: float = 4 * PATIENCE_S) -> None:
+    """Run a coroutine in a thread, because the browser of other tests keeps a loop running in this one."""
+
+    async def limited() -> None:
+        await asyncio.wait_for(test, patience_s)
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(asyncio.run, limited()).result()

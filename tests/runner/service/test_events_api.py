@@ -12,7 +12,7 @@ import pytest
 from runner.service import hub
 from runner.service.app import create_app
 from tests.runner.service.callers import ADMIN, ANNA, BORIS
-from tests.runner.service.streams import PATIENCE_S, Stream
+from tests.runner.service.streams import PATIENCE_S, Stream, in_a_loop_of_its_own
 from tests.runner.service.studies import create_study
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ DIGITS = "/api/v1/studies/digits/events"
 
 
 def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(test(), 4 * PATIENCE_S))
+    in_a_loop_of_its_own(test())
 
 
 async def until(true: Callable[[], bool]) -> None:

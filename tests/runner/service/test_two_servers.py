@@ -18,7 +18,7 @@ from tests.postgres import running_cluster
 from tests.runner.service.callers import ADMIN, let_in
 from tests.runner.service.conftest import HERE
 from tests.runner.service.requests_for import SPEC
-from tests.runner.service.streams import Stream
+from tests.runner.service.streams import Stream, in_a_loop_of_its_own
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -75,7 +75,7 @@ def test_either_answers_for_the_other_and_waits_for_a_database_that_comes_back(
                 await asyncio.to_thread(submit, one, "told", "k")
                 assert len(await stream.numbers(1)) == 1
 
-        asyncio.run(heard())
+        in_a_loop_of_its_own(heard())
         cluster.stop()
         try:
             for client in (one, two):
