@@ -163,3 +163,8 @@ def test_a_worker_that_ends_is_told(capsys: pytest.CaptureFixture[str], code: st
         _say_when_it_ends(subprocess.Popen([sys.executable, "-S", "-c", code]), ending)
         told = capsys.readouterr().err
         assert (words in told and "supernaut worker" in told) is expected
+
+
+def test_small_answers_do_not_wait_for_larger_ones() -> None:
+    with _listen("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP  # by which asyncio knows that it may send at once
