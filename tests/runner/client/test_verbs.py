@@ -128,9 +128,11 @@ def test_watching_a_study_until_it_fails(call: Call, url: str, home: Home, monke
     events = Study.events
 
     def events_and_run(study: Study, **options: Any) -> Iterator[Event | None]:
-        threads.append(threading.Thread(target=run))
-        threads[0].start()
-        return events(study, **options)
+        for event in events(study, **options):
+            if not threads:  # not before it is listened to: a study that is over is not watched
+                threads.append(threading.Thread(target=run))
+                threads[0].start()
+            yield event
 
     def run() -> None:
         with open_repository(home.database) as repository:
