@@ -6,14 +6,19 @@ import os
 import shutil
 import tempfile
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from predictors.errors import PredictorError
+from runner.errors import RunnerError
 from runner.front import choose
 from runner.stages.export import default_folder, export_point
 from runner.stages.retrain import retrain_points
 from runner.store.blobs import Blobs
 from runner.store.records import NewArtifact
+from runner.verify import Scope, examine
+from supernet.errors import SupernetError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +39,7 @@ def do(job: JobRecord, work: StudyWork) -> dict[str, Any]:
     if job.kind == "retrain":
         return {"architectures": retrain_points(work, points)}
     bundles: dict[str, str] = {}
+    checks: dict[str, list[dict[str, str]]] = {}
     for position, point in enumerate(points, start=1):
         work.pause_if_asked()
         work.reporter.progress(position - 1, len(points), point.architecture.digest)
@@ -41,8 +47,24 @@ def do(job: JobRecord, work: StudyWork) -> dict[str, Any]:
             work, point.architecture, default_folder(work, point.architecture), job.payload.get("formats") or None
         )
         bundles[point.architecture.digest] = keep_bundle(work, folder)
+        checks[point.architecture.digest] = check_bundle(work, folder)
         work.reporter.progress(position, len(points), point.architecture.digest)
-    return {"bundles": bundles, **_only(bundles)}
+    return {"bundles": bundles, "checks": checks, **_only(bundles)}
+
+
+def check_bundle(work: StudyWork, folder: Path) -> list[dict[str, str]]:
+    """What `supernaut verify` finds in a bundle that was just written: {check, state, found} for each thing.
+
+    No code of a format that comes as code is run.  What stops the examination is its last entry: the bundle is kept
+    already, and whoever asked for it is to hear what is wrong with it.
+    """
+    work.reporter.note(f"{folder.name}: verified as it lies on the disk")
+    found: list[dict[str, str]] = []
+    try:
+        found.extend(asdict(check) for check in examine(folder, work.home, Scope(run_code=False)))
+    except (RunnerError, SupernetError, PredictorError, OSError) as error:
+        found.append({"check": "examination", "state": "failed", "found": str(error)})
+    return found
 
 
 def keep_bundle(work: StudyWork, folder: Path) -> str:
