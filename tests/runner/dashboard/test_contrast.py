@@ -12,7 +12,10 @@ PAGE = (STATIC / "style.css").read_text(encoding="utf-8")
 
 
 def colours(sheet: str) -> dict[str, dict[str, str]]:
-    """The variables of a style sheet: as they are, and as a dark scheme changes them."""
+    """The variables of a style sheet: both in one place on pages, where a dark scheme changes them in pictures."""
+    both = re.findall(r"--(\w+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)", sheet)
+    if both:
+        return {"light": {name: light for name, light, _ in both}, "dark": {name: dark for name, _, dark in both}}
     bright, _, rest = sheet.partition("prefers-color-scheme: dark")
     light = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", bright))
     return {"light": light, "dark": {**light, **dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", rest))}}
@@ -33,8 +36,10 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_on_pages_can_be_read(scheme: str) -> None:
     found = colours(PAGE)[scheme]
-    for words, ground in product(("ink", "soft", "link", "knee", "good", "bad"), ("paper", "ground", "tint")):
+    for words, ground in product(("ink", "soft", "link", "knee", "good", "bad"), ("paper", "ground", "tint", "raised")):
         assert contrast(found[words], found[ground]) >= 4.5, (words, ground)
+    for ground in ("paper", "ground"):
+        assert contrast(found["edge"], found[ground]) >= 3, ground
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
