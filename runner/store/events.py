@@ -13,7 +13,7 @@ from runner.store.tables import CounterRow, EventRow, StudyRow
 from runner.store.transactions import Transactions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -36,6 +36,31 @@ class Events(Transactions):
         with self._reading() as connection:
             require_study(connection, study_id)
             rows = connection.execute(wanted.order_by(EventRow.sequence))
+            return tuple(EventRecord(**row._mapping) for row in rows)
+
+    def events_of_kinds(self, study_id: str, kinds: Collection[str]) -> tuple[EventRecord, ...]:
+        """The events of a study of these kinds alone, in order."""
+        wanted = select(EventRow).where(EventRow.study_id == study_id, EventRow.kind.in_(kinds))
+        with self._reading() as connection:
+            require_study(connection, study_id)
+            rows = connection.execute(wanted.order_by(EventRow.sequence))
+            return tuple(EventRecord(**row._mapping) for row in rows)
+
+    def newest_event(self, study_id: str, kind: str) -> EventRecord | None:
+        """The last event of this kind."""
+        wanted = select(EventRow).where(EventRow.study_id == study_id, EventRow.kind == kind)
+        with self._reading() as connection:
+            row = connection.execute(wanted.order_by(EventRow.sequence.desc()).limit(1)).first()
+            return None if row is None else EventRecord(**row._mapping)
+
+    def events_before(self, study_id: str, sequence: int | None, *, limit: int) -> tuple[EventRecord, ...]:
+        """The events of a study below a sequence, or all, the newest first."""
+        wanted = select(EventRow).where(EventRow.study_id == study_id)
+        if sequence is not None:
+            wanted = wanted.where(EventRow.sequence < sequence)
+        with self._reading() as connection:
+            require_study(connection, study_id)
+            rows = connection.execute(wanted.order_by(EventRow.sequence.desc()).limit(limit))
             return tuple(EventRecord(**row._mapping) for row in rows)
 
     def events_after(

@@ -1,4 +1,4 @@
-"""Pages of studies and evaluations, and evaluations column by column.  It owns the orders and how a page begins.
+"""Pages of studies and evaluations.  It owns the orders and how a page begins.
 
 A page begins behind a place in the order, not at a count: what is recorded meanwhile neither repeats nor hides an item.
 """
@@ -14,7 +14,7 @@ from sqlalchemy import and_, exists, func, or_, select, tuple_
 from runner.store.errors import InvalidQuery
 from runner.store.evaluations import load_where
 from runner.store.lookup import require_study
-from runner.store.queries import EVALUATION_FIELDS, STUDY_SORTS, Columns, MetricColumn, Page, check_limit
+from runner.store.queries import EVALUATION_FIELDS, STUDY_SORTS, Page, check_limit
 from runner.store.records import STUDY_STATES, EvaluationRecord, StudyRecord
 from runner.store.tables import EvaluationRow, StudyRow, ValueRow
 from runner.store.transactions import Transactions
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, ColumnExpressionArgument, Connection, Select
 
     from runner.store.queries import Cursor, Filter, StudySort
-    from runner.store.records import EvaluationState, StudyState
+    from runner.store.records import StudyState
 
 _COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
@@ -147,33 +147,6 @@ class Listing(Transactions):
                 if following is None:
                     return tuple(found)
                 found.append(following)
-
-    def columns(self, study_id: str, metrics: Sequence[str]) -> Columns:
-        """All evaluations of a study with these metrics, for charts."""
-        fields = (EvaluationRow.id, EvaluationRow.digest, EvaluationRow.fidelity, EvaluationRow.state)
-        wanted = select(*fields).where(EvaluationRow.study_id == study_id).order_by(EvaluationRow.sequence)
-        with self._reading() as connection:
-            require_study(connection, study_id)
-            rows = connection.execute(wanted).all()
-            places = {row[0]: place for place, row in enumerate(rows)}
-            return Columns(
-                ids=[row[0] for row in rows],
-                digests=[row[1] for row in rows],
-                fidelities=[row[2] for row in rows],
-                states=[cast("EvaluationState", row[3]) for row in rows],
-                metrics={metric: _column(connection, study_id, metric, places) for metric in metrics},
-            )
-
-
-def _column(connection: Connection, study_id: str, metric: str, places: Mapping[int, int]) -> MetricColumn:
-    values: list[Any] = [None] * len(places)
-    provenances: list[Any] = [None] * len(places)
-    wanted = select(ValueRow.evaluation_id, ValueRow.value, ValueRow.provenance)
-    for number, value, provenance in connection.execute(wanted.where(*_counting(study_id, metric))).all():
-        place = places[number]
-        values[place] = value
-        provenances[place] = provenance
-    return MetricColumn(values=values, provenances=provenances)
 
 
 def _by_field(

@@ -64,6 +64,19 @@ class Columns:
     metrics: Mapping[str, MetricColumn]
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What was predicted of one architecture, and what was measured of it later."""
+
+    digest: str
+    predicted: float
+    lower: float | None  # of the prediction's interval
+    upper: float | None
+    measured: float
+    measured_lower: float | None
+    measured_upper: float | None
+
+
 def check_limit(limit: int) -> None:
     """Refuse pages without items, and those that would take long."""
     if not 1 <= limit <= LARGEST_PAGE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runner.store.artifacts import Artifacts
+from runner.store.charting import Charting
 from runner.store.devices import Devices
 from runner.store.evaluations import Evaluations
 from runner.store.idempotency import Idempotency
@@ -14,7 +15,9 @@ from runner.store.tokens import Tokens
 from runner.store.workers import Workers
 
 
-class Repository(Studies, Jobs, Reservations, Evaluations, Listing, Devices, Artifacts, Workers, Tokens, Idempotency):
+class Repository(
+    Studies, Jobs, Reservations, Evaluations, Listing, Charting, Devices, Artifacts, Workers, Tokens, Idempotency
+):
     """Reads and writes the record; made by `open_repository`, closed by `with` or `close()`.
 
     Threads may share it.  A forked process must open its own.
