@@ -283,6 +283,29 @@ def parse_study(data: object, origin: str) -> StudySpec:
         raise SpecError("\n".join([f"{origin} is not a valid study:", *(f"  {p}" for p in problems)])) from None
 
 
+def write_study(document: object) -> str:
+    """A study file that says what plain data say, its fields in the order in which they are documented."""
+    import yaml
+
+    # What holds no list or mapping goes into one line, as people write it.
+    return yaml.safe_dump(
+        _ordered(document, StudySpec), sort_keys=False, default_flow_style=None, allow_unicode=True, width=110
+    )
+
+
+def _ordered(document: object, part: type[BaseModel]) -> object:
+    if not isinstance(document, Mapping):
+        return document
+    places = {name: place for place, name in enumerate(part.model_fields)}
+    ordered = {}
+    for name in sorted(document, key=lambda name: places.get(name, len(places))):
+        field = part.model_fields.get(name)
+        below = None if field is None else field.annotation
+        is_part = isinstance(below, type) and issubclass(below, BaseModel)
+        ordered[name] = _ordered(document[name], below) if is_part else document[name]  # type: ignore[arg-type]
+    return ordered
+
+
 def read_value(text: str, what: str) -> object:
     """A value as it would stand in a study file: `[2, 4]`, `true`, `3e-4`.  Raises `SpecError`, naming `what`."""
     return _parse_yaml(text, what)

@@ -26,7 +26,18 @@ from runner.service.metrics import Metrics
 from runner.service.openapi import document_of
 from runner.service.problems import FieldProblem, FiniteJSONResponse, Problem, pointer, problem_of, request_id_of
 from runner.service.record import Record
-from runner.service.routes import artifacts, catalogue, events, jobs, operations, pages, results, studies, tokens
+from runner.service.routes import (
+    artifacts,
+    catalogue,
+    events,
+    insights,
+    jobs,
+    operations,
+    pages,
+    results,
+    studies,
+    tokens,
+)
 from runner.service.routes.common import API, Service
 from runner.service.security import HEADERS
 from runner.service.touched import Touched
@@ -95,7 +106,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 def _routes() -> APIRouter:
     """All routes, once a process: what they take and give takes a moment to work out, and is the same for all."""
     router = APIRouter(default_response_class=FiniteJSONResponse, generate_unique_id_function=_operation_id)
-    for module in (studies, results, jobs, artifacts, events, catalogue, tokens):
+    for module in (studies, results, insights, jobs, artifacts, events, catalogue, tokens):
         router.include_router(module.router, prefix=API)
     for others in (operations.router, tokens.login_router, pages.router):
         router.include_router(others)

@@ -15,6 +15,7 @@ from runner.service.models import (
     JobDocument,
     Objective,
     PointDocument,
+    Progress,
     StageDocument,
     StudyDetail,
     StudyDocument,
@@ -22,10 +23,11 @@ from runner.service.models import (
     ValueDocument,
 )
 from runner.service.problems import finite
+from runner.service.progress import progress_of
 from runner.study import StudySpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from runner.front import Point
     from runner.store import (
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
         EvaluationRecord,
         EventRecord,
         JobRecord,
+        Repository,
         StageRecord,
         StudyRecord,
         TokenRecord,
@@ -46,12 +49,18 @@ def values_documents(values: Iterable[ValueRecord]) -> list[ValueDocument]:
     return [value_document(value) for value in values]
 
 
-def study_fields(study: StudyRecord, counts: Mapping[str, int]) -> dict[str, Any]:
-    """What a list and a detail say of a study."""
+def spec_or_none(study: StudyRecord) -> StudySpec | None:
+    """The specification; None where another version wrote it."""
     try:
-        spec = StudySpec.model_validate_json(study.spec)
+        return StudySpec.model_validate_json(study.spec)
     except ValueError:
-        spec = None
+        return None
+
+
+def study_fields(
+    study: StudyRecord, spec: StudySpec | None, counts: Mapping[str, int], progress: Progress
+) -> dict[str, Any]:
+    """What a list and a detail say of a study."""
     objectives = None
     if spec is not None:
         none = (None, None)
@@ -69,7 +78,10 @@ def study_fields(study: StudyRecord, counts: Mapping[str, int]) -> dict[str, Any
         "desired_state": study.desired_state,
         "reason": study.reason,
         "objectives": objectives,
+        "space": None if spec is None else spec.space.name,
+        "task": None if spec is None else spec.task.name,
         "counts": Counts(complete=counts.get("complete", 0), failed=counts.get("failed", 0)),
+        "progress": progress,
         "seed": study.seed,
         "spec_digest": study.spec_digest,
         "device_id": study.device_id,
@@ -83,14 +95,22 @@ def study_fields(study: StudyRecord, counts: Mapping[str, int]) -> dict[str, Any
     }
 
 
-def study_document(study: StudyRecord, counts: Mapping[str, int]) -> StudyDocument:
-    """A study in a list."""
-    return StudyDocument(**study_fields(study, counts))
+def study_documents(repository: Repository, studies: Sequence[StudyRecord]) -> list[StudyDocument]:
+    """Studies in a list."""
+    counts = repository.study_counts([study.id for study in studies])
+    specs = {study.id: spec_or_none(study) for study in studies}
+    progress = progress_of(repository, studies, specs)
+    return [
+        StudyDocument(**study_fields(study, specs[study.id], counts[study.id], progress[study.id])) for study in studies
+    ]
 
 
-def study_detail(study: StudyRecord, counts: Mapping[str, int]) -> StudyDetail:
+def study_detail(repository: Repository, study: StudyRecord) -> StudyDetail:
     """A study alone."""
-    return StudyDetail(**study_fields(study, counts), spec=finite(json.loads(study.spec)))
+    spec = spec_or_none(study)
+    counts = repository.study_counts([study.id])[study.id]
+    progress = progress_of(repository, [study], {study.id: spec})[study.id]
+    return StudyDetail(**study_fields(study, spec, counts, progress), spec=finite(json.loads(study.spec)))
 
 
 def stage_document(stage: StageRecord) -> StageDocument:

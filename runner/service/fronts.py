@@ -7,98 +7,36 @@ kept and what is computed for the network; what a front is, `runner.front` and `
 from __future__ import annotations
 
 import gzip
-import json
-import time
-from collections import OrderedDict
 from dataclasses import dataclass
-from threading import Lock
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runner.front import INHERITED, compute_front
+from runner.front import compute_front
 from runner.search.pareto import hypervolume, non_dominated
+from runner.service.columns import Table
+from runner.service.kept import Kept, stamp_of
 from runner.service.problems import Problem
-from runner.store.records import PROVENANCES
 from runner.study import StudySpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from numpy.typing import NDArray
 
     from runner.front import Front
     from runner.store import Repository, StudyRecord
-    from runner.store.queries import Columns
     from runner.study import Goal
 
 SHOWN_OTHERS = 5_000  # points off the front in one answer
 _KEPT = 32  # studies
+_KEPT_TABLES = 8
 _KEPT_COLUMNS = 8
 _QUICKLY = 1  # gzip's level
-_TRUSTED_S = 5.0  # numbers may be added to evaluations without a trace in counts and states
-_COST_FACTOR = 10.0
-_CHEAP_S = 0.5  # what is computed faster is computed anew at every change
 _STEPS = 100  # of a hypervolume's course
 # Points on a front beyond which its exact volume takes longer than an answer may, by objectives.
 _MOST_POINTS = {1: 10**9, 2: 10**9, 3: 20_000, 4: 300, 5: 100, 6: 50}
-
-Value = TypeVar("Value")
-
-
-@dataclass(frozen=True)
-class _Entry(Generic[Value]):
-    stamp: object
-    value: Value
-    computed_at: float
-    cost_s: float
-
-
-class Kept(Generic[Value]):
-    """The newest values of a computation, one a study, each computed once however many ask at the same time."""
-
-    def __init__(self, size: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._size = size
-        self._clock = clock
-        self._lock = Lock()
-        self._entries: OrderedDict[str, _Entry[Value]] = OrderedDict()
-        self._computing: dict[str, Lock] = {}
-
-    def get(self, key: str, stamp: object, compute: Callable[[], Value], *, changing: bool) -> Value:
-        """The value for `key` as of `stamp`, which does not tell all changes while the study is `changing`.
-
-        What took long to compute is kept for ten times as long, so that a study that grows does not keep the server
-        busy.
-        """
-        with self._lock:
-            if (found := self._usable(key, stamp, changing)) is not None:
-                return found.value
-            computing = self._computing.setdefault(key, Lock())
-        with computing:
-            with self._lock:
-                if (found := self._usable(key, stamp, changing)) is not None:
-                    return found.value
-            began = self._clock()
-            value = compute()
-            ended = self._clock()
-            with self._lock:
-                self._entries[key] = _Entry(stamp, value, ended, ended - began)
-                self._entries.move_to_end(key)
-                self._computing.pop(key, None)
-                while len(self._entries) > self._size:
-                    self._entries.popitem(last=False)
-            return value
-
-    def _usable(self, key: str, stamp: object, changing: bool) -> _Entry[Value] | None:
-        entry = self._entries.get(key)
-        if entry is None:
-            return None
-        age_s = self._clock() - entry.computed_at
-        same = entry.stamp == stamp and not (changing and age_s > _TRUSTED_S)
-        if not same and (entry.cost_s < _CHEAP_S or age_s > _COST_FACTOR * entry.cost_s):
-            return None
-        self._entries.move_to_end(key)
-        return entry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +46,7 @@ class Course:
     metrics: tuple[str, ...]
     reference: tuple[float, ...]  # empty where nothing counts yet
     evaluations: tuple[int, ...]
+    times: tuple[datetime, ...]
     volumes: tuple[float | None, ...]  # None: too many points for an exact number within an answer's time
 
 
@@ -115,8 +54,9 @@ class Course:
 class Picture:
     """What was computed of one study at one moment."""
 
-    front: Front  # of the points off it, those that were retrained or exported, and the newest
+    front: Front  # of the points off it, those that were retrained or exported alone
     evaluated: int  # points on the front and off it
+    newest: tuple[str, ...]  # the digests of the newest points, on the front and off it
     course: Course
 
 
@@ -124,27 +64,60 @@ class Fronts:
     """What one server process has computed."""
 
     def __init__(self) -> None:
+        self._tables: Kept[Table] = Kept(_KEPT_TABLES)
         self._pictures: Kept[Picture] = Kept(_KEPT)
+        self._whole: Kept[Front] = Kept(_KEPT_TABLES)
         self._columns: Kept[bytes] = Kept(_KEPT_COLUMNS)
+
+    def table(self, repository: Repository, study: StudyRecord, metrics: Sequence[str]) -> Table:
+        """The evaluations of a study; `metrics` are read at once with them where nothing is kept."""
+        return self._tables.get(
+            study.id,
+            stamp_of(repository, study),
+            lambda: Table.read(repository, study.id, metrics),
+            changing=study.state == "running",
+        )
 
     def picture(self, repository: Repository, study: StudyRecord) -> Picture:
         """The front of a study and the course of its hypervolume.  Raises `Problem`."""
         spec = spec_of(study)
+        return self._pictures.get(
+            study.id,
+            stamp_of(repository, study),
+            lambda: picture_of(repository, self.table(repository, study, tuple(spec.goals)), spec),
+            changing=study.state == "running",
+        )
 
-        def compute() -> Picture:
-            return picture_of(repository, study, spec)
+    def with_others(self, repository: Repository, study: StudyRecord) -> Front:
+        """The front, and of the points off it also the newest.  Raises `Problem`."""
+        spec = spec_of(study)
+        picture = self.picture(repository, study)
 
-        return self._pictures.get(study.id, _stamp(repository, study), compute, changing=study.state == "running")
+        def compute() -> Front:
+            known = [point.architecture.digest for point in (*picture.front.points, *picture.front.others)]
+            # What dominates a point of these, if anything does, is among them: so their front is that of all.
+            return compute_front(
+                repository.evaluations_of(study.id, [*known, *picture.newest]), spec.goals, spec.bounds
+            )
 
-    def columns(self, repository: Repository, study: StudyRecord, metrics: tuple[str, ...]) -> bytes:
+        return self._whole.get(study.id, stamp_of(repository, study), compute, changing=study.state == "running")
+
+    def columns(
+        self, repository: Repository, study: StudyRecord, metrics: Sequence[str], choices: Sequence[str]
+    ) -> bytes:
         """The document of these columns, compressed with gzip."""
 
         def compute() -> bytes:
-            document = columns_document(repository.columns(study.id, metrics))
-            return gzip.compress(json.dumps(document, allow_nan=False, separators=(",", ":")).encode(), _QUICKLY)
+            table = self.table(repository, study, metrics)
+            return packed(table.text(repository, metrics, choices))
 
-        key = "\n".join((study.id, *metrics))
-        return self._columns.get(key, _stamp(repository, study), compute, changing=study.state == "running")
+        key = "\n".join((study.id, *metrics, "", *choices))
+        return self._columns.get(key, stamp_of(repository, study), compute, changing=study.state == "running")
+
+
+def packed(text: str) -> bytes:
+    """A document, compressed with gzip."""
+    return gzip.compress(text.encode(), _QUICKLY)
 
 
 def spec_of(study: StudyRecord) -> StudySpec:
@@ -157,83 +130,58 @@ def spec_of(study: StudyRecord) -> StudySpec:
         ) from None
 
 
-def picture_of(repository: Repository, study: StudyRecord, spec: StudySpec) -> Picture:
+def picture_of(repository: Repository, table: Table, spec: StudySpec) -> Picture:
     """The front of a study as `runner.front` defines it, over all evaluations, though few of them are read whole."""
     goals = spec.goals
-    columns = repository.columns(study.id, tuple(goals))
-    counts = np.array(
-        [
-            state == "complete" and fidelity == INHERITED
-            for state, fidelity in zip(columns.states, columns.fidelities, strict=True)
-        ],
-        dtype=np.bool_,
-    )
-    numbers = np.array([columns.metrics[metric].values for metric in goals], dtype=np.float64).T.reshape(-1, len(goals))
-    counts &= np.isfinite(numbers).all(axis=1)  # the record holds finite numbers, or none
-    rows = np.flatnonzero(counts)
+    numbers = np.stack([table.numbers(repository, metric).values for metric in goals], axis=1)
+    rows = np.flatnonzero(table.counts & np.isfinite(numbers).all(axis=1))  # the record holds finite numbers, or none
     numbers = numbers[rows]
     inside = _within(numbers, [spec.bounds.get(metric, (None, None)) for metric in goals])
-    vectors = numbers[inside] * _signs(goals)
-    best = rows[inside][non_dominated(vectors)] if len(vectors) else rows[:0]
+    best, ends, volumes = _grown(numbers[inside] * _signs(goals))
     later = [
         digest
-        for digest, state, fidelity in zip(columns.digests, columns.states, columns.fidelities, strict=True)
-        if state == "complete" and fidelity != INHERITED
+        for digest, state, counts in zip(table.digests, table.states, table.counts.tolist(), strict=True)
+        if not counts and state == "complete"
     ]
-    shown = [columns.digests[row] for row in (*best, *rows[::-1][:SHOWN_OTHERS])]
-    # What dominates a point of these, if anything does, is among them: so their front is that of all.
-    front = compute_front(repository.evaluations_of(study.id, [*shown, *later]), goals, spec.bounds)
-    return Picture(front=front, evaluated=len(rows), course=_course(goals, vectors, np.flatnonzero(inside) + 1))
+    shown = [table.digests[row] for row in rows[inside][best]]
+    front = compute_front(repository.evaluations_of(table.study_id, [*shown, *later]), goals, spec.bounds)
+    steps = [int(rows[inside][end - 1]) for end in ends]
+    times = repository.times_of(table.study_id, [table.ids[row] for row in steps])
+    counted = np.flatnonzero(inside) + 1  # how many were evaluated by each of those that keep the bounds
+    course = Course(
+        metrics=tuple(goals),
+        reference=tuple(_worst(numbers[inside], goals)),
+        evaluations=tuple(int(counted[end - 1]) for end in ends),
+        times=tuple(times[table.ids[row]] for row in steps),
+        volumes=tuple(volumes),
+    )
+    newest = tuple(table.digests[row] for row in rows[::-1][:SHOWN_OTHERS])
+    return Picture(front=front, evaluated=len(rows), newest=newest, course=course)
 
 
-def columns_document(columns: Columns) -> dict[str, object]:
-    """The document, as plain values: for so many numbers a model would take longer than the record."""
-    codes = {provenance: place for place, provenance in enumerate(PROVENANCES)}
-    return {
-        "count": len(columns.ids),
-        "id": columns.ids,
-        "digest": columns.digests,
-        "state": columns.states,
-        "fidelity": columns.fidelities,
-        "provenances": PROVENANCES,
-        "metrics": {
-            name: {
-                "value": column.values,
-                "provenance": [None if each is None else codes[each] for each in column.provenances],
-            }
-            for name, column in columns.metrics.items()
-        },
-    }
+def _grown(vectors: NDArray[np.float64]) -> tuple[NDArray[np.int64], list[int], list[float | None]]:
+    """The rows of the front, and how its hypervolume grew: after so many rows, and the volume then.
 
-
-def _stamp(repository: Repository, study: StudyRecord) -> tuple[object, ...]:
-    """What changes when the study does."""
-    counts = repository.study_counts([study.id])[study.id]
-    return counts["complete"], counts["failed"], study.updated_at
-
-
-def _course(goals: Mapping[str, Goal], vectors: NDArray[np.float64], counted: NDArray[np.int64]) -> Course:
-    """How the hypervolume grew over the rows of `vectors`; `counted` says how many were evaluated by each of them.
-
-    The reference is the worst value of each objective among the points that keep the bounds.
+    The reference is the worst value of each objective among all rows.
     """
+    best = np.zeros(0, dtype=np.int64)
     if len(vectors) == 0:
-        return Course(metrics=tuple(goals), reference=(), evaluations=(), volumes=())
+        return best, [], []
     corner = vectors.max(axis=0)
     ends = sorted({int(end) for end in np.linspace(1, len(vectors), min(_STEPS, len(vectors)))})
     volumes: list[float | None] = []
-    best, begin = vectors[:0], 0
+    begin = 0
     for end in ends:
-        together = np.concatenate([best, vectors[begin:end]])
-        best, begin = np.unique(together[non_dominated(together)], axis=0), end
-        exact = len(best) <= _MOST_POINTS[len(goals)]
-        volumes.append(hypervolume(best, corner) if exact else None)
-    return Course(
-        metrics=tuple(goals),
-        reference=tuple(float(value) for value in corner * _signs(goals)),
-        evaluations=tuple(int(counted[end - 1]) for end in ends),
-        volumes=tuple(volumes),
-    )
+        together = np.concatenate([best, np.arange(begin, end)])
+        best, begin = together[non_dominated(vectors[together])], end
+        exact = len(best) <= _MOST_POINTS[vectors.shape[1]]
+        volumes.append(hypervolume(vectors[best], corner) if exact else None)
+    return best, ends, volumes
+
+
+def _worst(numbers: NDArray[np.float64], goals: Mapping[str, Goal]) -> list[float]:
+    signs = _signs(goals)
+    return [] if len(numbers) == 0 else [float(value) for value in (numbers * signs).max(axis=0) * signs]
 
 
 def _signs(goals: Mapping[str, Goal]) -> NDArray[np.float64]:

@@ -84,6 +84,17 @@ class Objective(Answer):
     at_most: float | None
 
 
+class Progress(Answer):
+    """How far a study is."""
+
+    stage: str | None = Field(description="The one at work; null: none is.")
+    position: int = Field(description="Which of the stages that is, from 1; without one, how many are complete.")
+    stages: int
+    done: int | None = Field(description="Of the stage at work, where it has said so.")
+    total: int | None
+    budget: int | None = Field(description="Evaluations that were asked for; null: the specification cannot be read.")
+
+
 class StudyDocument(Answer):
     """A study."""
 
@@ -96,7 +107,10 @@ class StudyDocument(Answer):
     )
     reason: str | None
     objectives: list[Objective] | None = Field(description="Null: another version wrote the specification.")
+    space: str | None = Field(description="The family of its search space; null as for objectives.")
+    task: str | None
     counts: Counts
+    progress: Progress
     seed: int
     spec_digest: str
     device_id: str | None
@@ -211,6 +225,13 @@ class MetricColumn(Answer):
     provenance: list[int | None]
 
 
+class ChoiceColumn(Answer):
+    """One choice of all architectures; `code` points into `values`, null where the choice does not apply."""
+
+    values: list[bool | int | float | str]
+    code: list[int | None]
+
+
 class ColumnsDocument(Answer):
     """All evaluations of a study, column by column, in the order of their commits."""
 
@@ -221,6 +242,7 @@ class ColumnsDocument(Answer):
     fidelity: list[str]
     provenances: list[Provenance]
     metrics: dict[str, MetricColumn]
+    choices: dict[str, ChoiceColumn] = Field(description="Of the architectures' choices, those that were asked for.")
 
 
 class CourseDocument(Answer):
@@ -229,6 +251,7 @@ class CourseDocument(Answer):
     metrics: list[str]
     reference: list[float] = Field(description="The corner it is measured from: the worst of each objective so far.")
     evaluations: list[int]
+    times: list[datetime] = Field(description="When each of these evaluations was recorded.")
     hypervolume: list[float | None] = Field(
         description="Null where the front has too many points in too many objectives for an exact number in time."
     )
@@ -250,6 +273,22 @@ class FidelityNumbers(Answer):
     values: list[ValueDocument]
 
 
+class ChangedChoice(Answer):
+    """What one choice is in two architectures; null where it does not apply."""
+
+    choice: str
+    here: bool | int | float | str | None
+    there: bool | int | float | str | None
+
+
+class Neighbour(Answer):
+    """A point of the front that differs in few choices."""
+
+    digest: str
+    differences: int
+    changed: list[ChangedChoice]
+
+
 class ArchitectureDocument(Answer):
     """One architecture, layer by layer, with every number."""
 
@@ -260,6 +299,7 @@ class ArchitectureDocument(Answer):
     on_front: bool
     knee: bool
     numbers: list[FidelityNumbers]
+    neighbours: list[Neighbour] = Field(description="At most 8 other points of the front, the most similar first.")
 
 
 class JobRequest(Asked):
@@ -337,11 +377,23 @@ class SpaceDocument(Answer):
     own: bool = Field(description="Whether the operator added it.")
 
 
+class TaskMetric(Answer):
+    """A metric that may be an objective."""
+
+    metric: str
+    label: str = Field(description="Its name in words, without the unit.")
+    unit: str = Field(description="Empty where there is none that is known.")
+    goal: Goal
+
+
 class TaskDocument(Answer):
     """A task."""
 
     name: str
     about: str
+    metrics: list[TaskMetric] | None = Field(description="Null for one of the operator's own.")
+    families: list[str] | None = Field(description="The spaces that fit it; null: unknown.")
+    data: Literal["needed", "possible"] | None = Field(description="Whether `task.data` names registered data.")
     own: bool = Field(description="Whether the operator added it.")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import aliased
 
 from runner.store.lookup import require_study
@@ -49,6 +49,13 @@ class Charting(Transactions):
                 states=cast("Sequence[EvaluationState]", states),
                 metrics={metric: _column(connection, study_id, metric, places, new, after) for metric in metrics},
             )
+
+    def count_evaluations(self, study_id: str, fidelity: str) -> int:
+        """How many evaluations a study has at a fidelity."""
+        wanted = select(func.count()).select_from(EvaluationRow)
+        wanted = wanted.where(EvaluationRow.study_id == study_id, EvaluationRow.fidelity == fidelity)
+        with self._reading() as connection:
+            return connection.scalar(wanted) or 0
 
     def metric_column(self, study_id: str, metric: str, ids: Sequence[int]) -> MetricColumn:
         """One metric of these evaluations of a study, in their order."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from supernet.errors import UnknownName
 
@@ -23,6 +23,19 @@ DATA, CACHE = "data", "cache"
 
 _TASKS = ("digits", "mqar", "text", "labelled_text", "images", "audio")  # the files beside this one
 
+# What is known of a task before it is loaded; a test compares it with what each one says of itself.
+_CLASSIFIED: Mapping[str, str] = {"error": "minimize", "accuracy": "maximize", "loss": "minimize"}
+_LANGUAGE: Mapping[str, str] = {"perplexity": "minimize", "bits_per_byte": "minimize", **_CLASSIFIED}
+_OF_IMAGES = ("convnet", "vision_transformer")
+_FACTS: Mapping[str, tuple[Mapping[str, str], tuple[str, ...]]] = {
+    "digits": (_CLASSIFIED, _OF_IMAGES),
+    "mqar": (_CLASSIFIED, ("causal_lm",)),
+    "text": (_LANGUAGE, ("causal_lm",)),
+    "labelled_text": (_CLASSIFIED, ("text_encoder",)),
+    "images": (_CLASSIFIED, _OF_IMAGES),
+    "audio": ({**_CLASSIFIED, "eer": "minimize"}, ("tdnn",)),
+}
+
 
 def task_names() -> tuple[str, ...]:
     """The tasks that `load_task` knows."""
@@ -32,9 +45,31 @@ def task_names() -> tuple[str, ...]:
 def describe_task(name: str) -> str:
     """The first paragraph of a task's documentation."""
     _require(name)
-    source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
-    text = ast.get_docstring(ast.parse(source)) or ""
+    text = ast.get_docstring(_source(name)) or ""
     return text.split("\n\n")[0].replace("\n", " ")
+
+
+def metrics_of(name: str) -> Mapping[str, str]:
+    """The metrics of a task with their goals, the most telling one first.  Raises `UnknownName`."""
+    _require(name)
+    return _FACTS[name][0]
+
+
+def families_of(name: str) -> tuple[str, ...]:
+    """The model families of Supernaut that fit the inputs and targets of a task.  Raises `UnknownName`."""
+    _require(name)
+    return _FACTS[name][1]
+
+
+def needs_data(name: str) -> Literal["needed", "possible"] | None:
+    """Whether a task reads data of the user's own.  Raises `UnknownName`."""
+    _require(name)
+    for node in ast.walk(_source(name)):
+        if isinstance(node, ast.FunctionDef) and node.name == "load":
+            for parameter, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+                if parameter.arg == DATA:
+                    return "needed" if default is None else "possible"
+    return None
 
 
 def load_task(name: str, **options: Any) -> Task:
@@ -68,6 +103,10 @@ def loader_options(loader: TaskLoader) -> dict[str, bool]:
         for name, parameter in inspect.signature(loader).parameters.items()
         if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     }
+
+
+def _source(name: str) -> ast.Module:
+    return ast.parse(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
 
 
 def _require(name: str) -> None:

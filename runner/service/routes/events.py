@@ -12,9 +12,24 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from runner.service.cursors import query_digest, read_cursor, write_cursor
 from runner.service.documents import event_document
+from runner.service.models import EventDocument, Paged
 from runner.service.problems import Problem
-from runner.service.routes.common import STUDY, Reader, Service, StudyId, TheService, find_study, problems
+from runner.service.routes.common import (
+    LIMIT,
+    PAGE,
+    STUDY,
+    Cursor,
+    Limit,
+    Reader,
+    Service,
+    StudyId,
+    TheRecord,
+    TheService,
+    find_study,
+    problems,
+)
 
 if TYPE_CHECKING:
     from runner.service.auth import Principal
@@ -48,6 +63,20 @@ async def study_events(
     return _stream(service, principal, found.id, 0 if seen is None else seen)
 
 
+@router.get("/studies/{study}/history", responses=problems(*STUDY, *PAGE))
+def study_history(
+    study: StudyId, principal: Reader, repository: TheRecord, limit: Limit = LIMIT, cursor: Cursor = None
+) -> Paged[EventDocument]:
+    """The events of a study that there were, page by page, the newest first."""
+    found = find_study(repository, principal, study)
+    query = query_digest(what="history", study=found.id)
+    place = read_cursor(query, cursor)
+    events = repository.events_before(found.id, None if place is None else _sequence(place), limit=limit + 1)
+    shown = events[:limit]
+    following = (shown[-1].sequence,) if len(events) > limit else None
+    return Paged(items=[event_document(event) for event in shown], next_cursor=write_cursor(query, following))
+
+
 @router.get(
     "/events",
     response_class=StreamingResponse,
@@ -58,6 +87,12 @@ async def all_events(
 ) -> StreamingResponse:
     """The events of all studies that one may see: those since a number, or from now on."""
     return _stream(service, principal, None, _seen(after, last_event_id))
+
+
+def _sequence(place: tuple[object, ...]) -> int:
+    if len(place) != 1 or type(place[0]) is not int or not 0 <= place[0] <= _LARGEST:
+        raise Problem("bad_cursor", "Take the cursor from the page before as it is, or begin without one.")
+    return place[0]
 
 
 def _seen(after: int | None, last_event_id: str | None) -> int | None:

@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from runner.front import best_values
+from runner.insight.neighbours import nearest
+from runner.service.columns import Table
 from runner.service.cursors import query_digest, read_cursor, write_cursor
 from runner.service.documents import evaluation_document, failure_document, point_document, values_documents
 from runner.service.filters import read_filter, read_sort
-from runner.service.fronts import SHOWN_OTHERS, spec_of
+from runner.service.fronts import SHOWN_OTHERS, packed, spec_of
 from runner.service.limits import MAX_METRICS, MAX_NAME, MAX_QUERY
 from runner.service.models import (
     ArchitectureDocument,
+    ChangedChoice,
     ColumnsDocument,
     CourseDocument,
     EvaluationDocument,
     FidelityNumbers,
     FrontDocument,
+    Neighbour,
     Paged,
     PlaceDocument,
 )
@@ -48,6 +52,8 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["results"])
 
+LARGEST_ID = 2**63 - 1
+_NEIGHBOURS = 8
 _RECORDS_OF_ONE = 500  # architecture: fidelities and seeds
 
 Digest = Annotated[
@@ -94,7 +100,7 @@ def get_front(
     """The front of a study, each number with its provenance."""
     found = find_study(repository, principal, study)
     picture = service.fronts.picture(repository, found)
-    front = picture.front
+    front = service.fronts.with_others(repository, found) if others else picture.front
     later = [point for point in front.others if point.later]
     rest = [point for point in front.others if not point.later]
     shown = [*later, *reversed(rest)][:others]
@@ -118,6 +124,7 @@ def get_hypervolume(study: StudyId, principal: Reader, service: TheService, repo
         metrics=list(course.metrics),
         reference=list(course.reference),
         evaluations=list(course.evaluations),
+        times=list(course.times),
         hypervolume=list(course.volumes),
     )
 
@@ -137,16 +144,26 @@ def get_columns(
         str | None,
         Query(max_length=MAX_QUERY, description="Names with commas between them; default: the objectives."),
     ] = None,
+    choices: Annotated[
+        str | None, Query(max_length=MAX_QUERY, description="Names of choices with commas between them.")
+    ] = None,
+    after: Annotated[
+        int, Query(ge=0, le=LARGEST_ID, description="Only evaluations with a larger id, however many there were.")
+    ] = 0,
 ) -> Response:
     """All evaluations as columns, for charts."""
     found = find_study(repository, principal, study)
-    wanted = tuple(spec_of(found).goals) if metrics is None else _metric_names(metrics)
-    packed = service.fronts.columns(repository, found, wanted)
+    wanted = tuple(spec_of(found).goals) if metrics is None else _names(metrics, "metrics")
+    chosen = () if choices is None else _names(choices, "choices")
+    if after > 0:
+        content = packed(Table.read(repository, found.id, wanted, after).text(repository, wanted, chosen))
+    else:
+        content = service.fronts.columns(repository, found, wanted, chosen)
     headers = {"Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
-        return Response(packed, media_type="application/json", headers=headers)
-    return Response(gzip.decompress(packed), media_type="application/json", headers=headers)
+        return Response(content, media_type="application/json", headers=headers)
+    return Response(gzip.decompress(content), media_type="application/json", headers=headers)
 
 
 @router.get(
@@ -183,6 +200,7 @@ def get_architecture(
             )
             for record in records
         ],
+        neighbours=[] if front is None else _neighbours(architecture, front),
     )
 
 
@@ -191,6 +209,18 @@ def knee_of(front: Front) -> str:
     if front.knee is None:
         raise Problem("point_not_found", "The front is empty, so it has no knee.")
     return front.knee.architecture.digest
+
+
+def _neighbours(architecture: Architecture, front: Front) -> list[Neighbour]:
+    others = [point.architecture for point in front.points]
+    return [
+        Neighbour(
+            digest=other.digest,
+            differences=len(found),
+            changed=[ChangedChoice(choice=each.choice, here=each.here, there=each.there) for each in found],
+        )
+        for other, found in nearest(architecture, others, _NEIGHBOURS)
+    ]
 
 
 def _evaluations_of(repository: Repository, study: StudyRecord, prefix: str) -> tuple[EvaluationRecord, ...]:
@@ -211,8 +241,8 @@ def _front_or_none(service: Service, repository: Repository, study: StudyRecord)
         return None
 
 
-def _metric_names(text: str) -> tuple[str, ...]:
+def _names(text: str, what: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not names or len(names) > MAX_METRICS or any(len(name) > MAX_NAME or "\x00" in name for name in names):
-        raise Problem("bad_request", f"Name 1 to {MAX_METRICS} metrics with commas between them.")
+        raise Problem("bad_request", f"Name 1 to {MAX_METRICS} {what} with commas between them.")
     return names

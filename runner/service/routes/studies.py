@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from runner.service.catalogue_models import ValidationDocument  # noqa: TC001  (FastAPI reads annotations)
 from runner.service.cursors import query_digest, read_cursor, write_cursor
-from runner.service.documents import stage_document, study_detail, study_document
+from runner.service.documents import stage_document, study_detail, study_documents
 from runner.service.files import removed_study_files
 from runner.service.guard import YAML_TYPES
 from runner.service.idempotency import Made, once
@@ -34,6 +35,7 @@ from runner.service.routes.common import (
     problems,
 )
 from runner.service.submissions import read_submission, read_yaml
+from runner.service.trying import accepted, refuse_taken, refused
 from runner.stages import STAGE_NAMES
 from runner.store.records import StudyState  # noqa: TC001  (FastAPI reads annotations)
 
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["studies"])
 
 StudySort = Literal["-created_at", "created_at", "name", "-name", "-updated_at", "updated_at"]
-_NO_COUNTS = {"complete": 0, "failed": 0}
 _ETAG = re.compile(r'"([0-9]{1,18})"', re.ASCII)
 _BODY = {
     "required": True,
@@ -84,8 +85,7 @@ def submit(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Submit a study, which workers run."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    document = read_yaml(body) if kind in YAML_TYPES else _spec_in(read_json(body))
+    document = _document(request, body)
     spec = read_submission(document, service.settings.home)
 
     def make(made_id: str | None) -> Made:
@@ -100,9 +100,32 @@ def submit(
             study_id=made_id,
         )
         headers = {"Location": f"{API}/studies/{study.id}", "ETag": _etag(study)}
-        return 201, study_detail(study, _NO_COUNTS).model_dump(mode="json"), headers
+        return 201, study_detail(repository, study).model_dump(mode="json"), headers
 
     return once(repository, principal, idempotency_key, document, request.scope, make)
+
+
+@router.post("/studies/validate", openapi_extra={"requestBody": _BODY}, responses=problems(*UNSAFE))
+def validate_study(
+    request: Request,
+    body: Annotated[bytes, Depends(_body)],
+    principal: Submitter,
+    service: TheService,
+    repository: TheRecord,
+) -> ValidationDocument:
+    """Say what would become of a study that is sent like this, and do nothing."""
+    try:
+        document = _document(request, body)
+    except Problem as problem:
+        if problem.code != "bad_yaml":
+            raise
+        return refused(problem, None)
+    try:
+        spec = read_submission(document, service.settings.home)
+        refuse_taken(repository, principal.owner, spec)
+    except Problem as problem:
+        return refused(problem, document)
+    return accepted(spec, document)
 
 
 @router.get("/studies", responses=problems(*PAGE, "bad_request"))
@@ -120,9 +143,7 @@ def list_studies(
     page = repository.list_studies(
         owner=principal.sees, state=state, search=search, sort=sort, limit=limit, after=read_cursor(query, cursor)
     )
-    counts = repository.study_counts([study.id for study in page.items])
-    items = [study_document(study, counts.get(study.id, _NO_COUNTS)) for study in page.items]
-    return Paged(items=items, next_cursor=write_cursor(query, page.next))
+    return Paged(items=study_documents(repository, page.items), next_cursor=write_cursor(query, page.next))
 
 
 @router.get("/studies/{study}", responses=problems(*STUDY))
@@ -175,6 +196,12 @@ def list_stages(study: StudyId, principal: Reader, repository: TheRecord) -> Lis
     return Listed(items=[stage_document(stage) for stage in repository.stages(found.id)])
 
 
+def _document(request: Request, body: bytes) -> object:
+    """What a body of JSON or YAML says of a study.  Raises `Problem`."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return read_yaml(body) if kind in YAML_TYPES else _spec_in(read_json(body))
+
+
 def _spec_in(document: object) -> object:
     if not isinstance(document, dict) or set(document) != {"spec"}:
         raise Problem("invalid", 'Send an object with the one field "spec".')
@@ -183,7 +210,7 @@ def _spec_in(document: object) -> object:
 
 def _answered(repository: Repository, study: StudyRecord, response: Response) -> StudyDetail:
     response.headers["ETag"] = _etag(study)
-    return study_detail(study, repository.study_counts([study.id]).get(study.id, _NO_COUNTS))
+    return study_detail(repository, study)
 
 
 def _etag(study: StudyRecord) -> str:

@@ -18,6 +18,7 @@ SPEC: dict[str, Any] = {
 }
 BODIES: Mapping[str, dict[str, Any]] = {
     "submit": {"spec": SPEC},
+    "validate_study": {"spec": SPEC},
     "change_study": {"desired_state": "stopped"},
     "create_job": {"kind": "export", "point": "knee"},
     "change_job": {"desired_state": "cancelled"},

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from runner.front import read_front
 from runner.search.pareto import hypervolume
-from runner.service import fronts
+from runner.service import fronts, kept
 from runner.service.filters import read_filter
-from runner.service.fronts import Kept
+from runner.service.kept import Kept
 from runner.service.problems import Problem
 from runner.store.queries import EVALUATION_FIELDS
 from tests.runner.service.studies import create_study, record_failure, record_search, start_study
@@ -144,7 +144,7 @@ def test_the_front_is_the_record_s(client: TestClient, digits: Repository) -> No
 def test_a_front_is_new_as_soon_as_the_study_is(
     client: TestClient, digits: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fronts, "_CHEAP_S", 3600.0)
+    monkeypatch.setattr(kept, "_CHEAP_S", 3600.0)
     before = client.get(f"{STUDY}/front").json()
     study = create_study(digits, "other")
     start_study(digits, study)
@@ -158,23 +158,23 @@ def test_a_front_is_new_as_soon_as_the_study_is(
 
 def test_what_took_long_is_computed_once_and_kept_for_a_while() -> None:
     now, computed = [0.0], []
-    kept: Kept[int] = Kept(size=2, clock=lambda: now[0])
+    kept_: Kept[int] = Kept(size=2, clock=lambda: now[0])
 
     def compute() -> int:
         now[0] += 2.0
         computed.append(1)
         return len(computed)
 
-    assert kept.get("a", 1, compute, changing=False) == kept.get("a", 1, compute, changing=False) == 1
-    assert kept.get("a", 2, compute, changing=True) == 1  # ten times two seconds have not gone by
+    assert kept_.get("a", 1, compute, changing=False) == kept_.get("a", 1, compute, changing=False) == 1
+    assert kept_.get("a", 2, compute, changing=True) == 1  # ten times two seconds have not gone by
     now[0] += 21
-    assert kept.get("a", 2, compute, changing=True) == 2
+    assert kept_.get("a", 2, compute, changing=True) == 2
     now[0] += 21
-    assert kept.get("a", 2, compute, changing=False) == 2
-    assert kept.get("a", 2, compute, changing=True) == 3
-    kept.get("b", 1, compute, changing=False)
-    kept.get("c", 1, compute, changing=False)
-    assert kept.get("a", 2, compute, changing=False) == 6
+    assert kept_.get("a", 2, compute, changing=False) == 2
+    assert kept_.get("a", 2, compute, changing=True) == 3
+    kept_.get("b", 1, compute, changing=False)
+    kept_.get("c", 1, compute, changing=False)
+    assert kept_.get("a", 2, compute, changing=False) == 6
 
 
 def test_columns_hold_every_evaluation(client: TestClient, digits: Repository) -> None:
