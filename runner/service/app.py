@@ -22,6 +22,7 @@ from runner.service.answers import answer_problem
 from runner.service.fronts import Fronts
 from runner.service.guard import Guard
 from runner.service.hub import Hub
+from runner.service.insights import Insights
 from runner.service.metrics import Metrics
 from runner.service.openapi import document_of
 from runner.service.problems import FieldProblem, FiniteJSONResponse, Problem, pointer, problem_of, request_id_of
@@ -63,13 +64,15 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     """The service over one record, which must exist when a request comes."""
     record, touched = Record(settings), Touched()
     hub = Hub(record, poll_s=settings.poll_s)
+    fronts = Fronts()
     metrics = Metrics(version("supernaut"), lambda: hub.listening)
     service = Service(
         settings=settings,
         record=record,
         blobs=Blobs(settings.home.artifacts_url),
         hub=hub,
-        fronts=Fronts(),
+        fronts=fronts,
+        insights=Insights(fronts),
         metrics=metrics,
     )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runner.front import INHERITED
+from runner.insight.encoding import order_of
 from runner.store.records import PROVENANCES
 
 if TYPE_CHECKING:
@@ -149,11 +150,6 @@ def _ordered(values: list[Value], codes: NDArray[np.int32]) -> Choice:
     places = np.full(len(values) + 1, _NO_VALUE, dtype=np.int32)  # the last one is met as -1
     places[order] = np.arange(len(values))
     return Choice(values=tuple(values[place] for place in order), codes=places[codes])
-
-
-def order_of(value: Value) -> tuple[bool, float, str]:
-    """What values of a choice are ordered by."""
-    return (True, 0.0, value) if isinstance(value, str) else (False, float(value), type(value).__name__)
 
 
 def _object(members: Mapping[str, str]) -> str:

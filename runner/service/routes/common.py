@@ -18,6 +18,7 @@ from runner.store import AmbiguousId, NotRecorded, Repository, StudyRecord
 if TYPE_CHECKING:
     from runner.service.fronts import Fronts
     from runner.service.hub import Hub
+    from runner.service.insights import Insights
     from runner.service.metrics import Metrics
     from runner.service.record import Record
     from runner.service.settings import ServiceSettings
@@ -38,6 +39,7 @@ class Service:
     blobs: Blobs
     hub: Hub
     fronts: Fronts
+    insights: Insights
     metrics: Metrics
 
 

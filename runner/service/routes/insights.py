@@ -15,16 +15,21 @@ from runner.dashboard.words import PROVENANCE
 from runner.fidelity.report import EVENT, newest_report
 from runner.fidelity.words import COLUMNS, sentences, table_rows
 from runner.insight.calibration import LEVEL, calibrate
+from runner.insight.importances import METHOD
 from runner.insight.training import KINDS, training_of
 from runner.service.documents import spec_or_none
 from runner.service.fronts import spec_of
 from runner.service.insight_models import (
     CalibrationDocument,
     CalibrationPoint,
+    ChoiceImportance,
     FidelityDocument,
+    ImportancesDocument,
     MetricDocument,
+    MetricImportances,
     MetricsDocument,
     ProvenanceDocument,
+    RuleDocument,
     TableDocument,
     TrainingDocument,
     TrustDocument,
@@ -73,6 +78,29 @@ def _metric(name: str, spec: StudySpec | None) -> MetricDocument:
         at_least=low,
         at_most=high,
         computed=is_computed(name),
+    )
+
+
+@router.get("/studies/{study}/importances", responses=problems(*STUDY, "no_front"))
+def get_importances(
+    study: StudyId, principal: Reader, service: TheService, repository: TheRecord
+) -> ImportancesDocument:
+    """Which choices decide about each objective, and rules where something is clear."""
+    insight = service.insights.of(repository, find_study(repository, principal, study))
+    return ImportancesDocument(
+        evaluations=insight.evaluations,
+        of=insight.of,
+        reason=insight.reason,
+        metrics=[
+            MetricImportances(
+                metric=metric,
+                method=METHOD,
+                agreement=judged.agreement,
+                choices=[ChoiceImportance(**asdict(each)) for each in judged.importances],
+            )
+            for metric, judged in insight.metrics.items()
+        ],
+        rules=[RuleDocument(**asdict(rule)) for rule in insight.rules],
     )
 
 
