@@ -1,21 +1,22 @@
 // Numbers of several architectures as bars: for each metric the best is marked, and each is told beside the first.
 
 import { h, svg } from "../core/dom.js";
-import { number, quantity } from "../core/format.js";
-import { intervalText, overlap } from "./words.js";
+import { quantity } from "../core/format.js";
+import { brief, intervalText, overlap } from "./words.js";
 
 const HEIGHT = 14;
 const WIDTH = 100; // the longest bar, in units of the drawing, which is stretched to its place
 
 /** One block for each metric that any of the columns has: `columns` are {digest, values: Map of metric -> value of the
- *  API}, `metrics` the items of GET /metrics in their order. */
-export function numberBars(columns, metrics) {
+ *  API}, `metrics` the items of GET /metrics in their order; `kind` says
+ *  of which weights the values are, where that is not told already. */
+export function numberBars(columns, metrics, kind = "") {
   return metrics
     .filter(({ metric }) => columns.some(({ values }) => values.has(metric)))
-    .map((metric) => block(columns, metric));
+    .map((metric) => block(columns, metric, kind));
 }
 
-function block(columns, metric) {
+function block(columns, metric, kind) {
   const values = columns.map(({ values: own }) => own.get(metric.metric) ?? null);
   const present = values.filter((value) => value !== null);
   const most = Math.max(...present.map(({ value, upper }) => Math.max(Math.abs(value), Math.abs(upper ?? value))));
@@ -24,11 +25,13 @@ function block(columns, metric) {
   return h(
     "div",
     { class: "metric", "data-metric": metric.metric },
-    h("h3", {}, metric.label, goalWords(metric)),
+    h("h3", {}, metric.label, kind === "" ? "" : `, ${kind}`, goalWords(metric)),
     h(
       "ul",
       { class: "bars" },
-      columns.map(({ digest }, at) => line(digest, values[at], { metric, most, best, first: values[0], at, unclear })),
+      columns.map(({ digest }, at) =>
+        line(digest, values[at], { metric, most, best, first: values[0], at, unclear }),
+      ),
     ),
     unclear.length > 0
       ? h("p", { class: "note" }, "Intervals overlap with that of the best: no clear difference between these.")
@@ -38,7 +41,7 @@ function block(columns, metric) {
 
 function line(digest, value, { metric, most, best, first, at, unclear }) {
   if (value === null) {
-    return h("li", {}, h("code", {}, digest), h("span", { class: "note" }, "not measured"), h("span", {}));
+    return h("li", {}, h("code", {}, digest), h("span", { class: "note" }, "not measured"));
   }
   const interval = intervalText(value, metric.unit);
   const words = [
@@ -53,12 +56,8 @@ function line(digest, value, { metric, most, best, first, at, unclear }) {
     { class: value === best ? "is-best" : "", ...(value === best ? { "data-best": true } : {}) },
     h("code", {}, digest),
     bar(value, most),
-    h(
-      "span",
-      { class: "number" },
-      quantity(value.value, metric.unit),
-      h("span", { class: "note" }, words.join(", ")),
-    ),
+    h("span", { class: "number" }, quantity(value.value, metric.unit)),
+    h("span", { class: "note" }, words.join(", ")),
   );
 }
 
@@ -95,7 +94,7 @@ function bestOf(values, goal) {
 }
 
 function ratioWords(value, first) {
-  return first.value === 0 ? null : `${number(Number((value.value / first.value).toPrecision(3)))} times the first`;
+  return first.value === 0 ? null : `${brief(value.value / first.value, 3)} times the first`;
 }
 
 function goalWords({ goal, objective }) {

@@ -80,8 +80,7 @@ function scaleOf(parts) {
 // Heights
 
 function heightOf(row, cell, roles, differing) {
-  const difference =
-    differing && row.differing.length > 0 ? lined(["≠", ...row.differing], TEXT_COLUMNS, 1).length : 0;
+  const difference = differing ? differenceLines(row, cell).length : 0;
   if (row.depth === 0) return wholeLines(cell) * BAND + difference * BAND + PAD * 2;
   if (cell === null) return BAND + difference * BAND + PAD;
   if (row.inner) return (1 + stageLines(cell).length + difference) * BAND + PAD;
@@ -146,16 +145,16 @@ function drawWhole({ group, y, marks, differing }, row, cell) {
       ),
     );
   });
-  drawDifference({ group, marks, differing }, row, 2, y + PAD + wholeLines(cell) * BAND + 11);
+  if (differing)
+    drawDifference(group, marks, differenceLines(row, cell), 2, y + PAD + wholeLines(cell) * BAND + 11);
 }
 
-function drawAbsent({ group, y, marks, differing }, row) {
+function drawAbsent({ group, y, marks }, row) {
   mark(marks, "absent");
   group.append(
     svg("path", { d: `M${LEFT} ${y + 8}h10`, class: "line dashed", "data-glyph": "absent" }),
     text(LEFT + 16, y + 12, [short(`no ${row.label} here`, 36)], "soft"),
   );
-  drawDifference({ group, marks, differing }, row, LEFT, y + 12 + BAND);
 }
 
 function drawStage({ group, y, height, marks, differing }, row, cell) {
@@ -169,12 +168,7 @@ function drawStage({ group, y, height, marks, differing }, row, cell) {
     text(LEFT - 28, y + 18, [short(row.label, 40)], "strong"),
   );
   stageLines(cell).forEach((line, at) => group.append(text(LEFT, y + 18 + (at + 1) * BAND, [line], "spaced")));
-  drawDifference(
-    { group, marks, differing },
-    row,
-    LEFT,
-    y + height - PAD - 1 - (differenceLines(row, differing) - 1) * BAND,
-  );
+  if (differing) drawDifference(group, marks, differenceLines(row, cell), LEFT, y + height - PAD - 1, true);
 }
 
 function drawLayer({ group, y: top, marks, prefix, scale, height, differing }, row, roles) {
@@ -257,12 +251,7 @@ function drawLayer({ group, y: top, marks, prefix, scale, height, differing }, r
     group.append(text(LEFT, y + 12, [line], "spaced"));
     y += BAND;
   }
-  drawDifference(
-    { group, marks, differing },
-    row,
-    LEFT,
-    top + height - PAD - 2 - (differenceLines(row, differing) - 1) * BAND,
-  );
+  if (differing) drawDifference(group, marks, differenceLines(row, {}), LEFT, top + height - PAD - 2, true);
 }
 
 function drawRatio(group, marks, { ratio, gate: gated, bits }, { upper, scale, prefix }) {
@@ -276,16 +265,25 @@ function drawRatio(group, marks, { ratio, gate: gated, bits }, { upper, scale, p
   group.append(text(AFTER + 25, upper + 17, [short(`×${answerText(ratio.value)}`, 5)], "middle halo"));
 }
 
-function drawDifference({ group, marks, differing }, row, x, y) {
-  if (!differing || row.differing.length === 0) return;
+/** The lines that say what differs, the first at `y`, or with `last` the last one. */
+function drawDifference(group, marks, lines, x, y, last = false) {
+  if (lines.length === 0) return;
   mark(marks, "differs");
-  lined(["≠", ...row.differing], TEXT_COLUMNS, 1).forEach((line, at) =>
-    group.append(svg("g", at === 0 ? { "data-glyph": "differs" } : {}, text(x, y + at * BAND, [line], "differs"))),
-  );
+  const first = last ? y - (lines.length - 1) * BAND : y;
+  const texts = lines.map((line, at) => text(x, first + at * BAND, [line], "differs"));
+  group.append(svg("g", { "data-glyph": "differs" }, texts));
 }
 
-function differenceLines(row, differing) {
-  return differing && row.differing.length > 0 ? lined(["≠", ...row.differing], TEXT_COLUMNS, 1).length : 0;
+function differenceLines(row, cell) {
+  if (cell === null || row.differing.length === 0) return [];
+  const names = row.among.map((name, at) => (at < row.among.length - 1 ? `${name},` : name));
+  return lined(
+    row.partly
+      ? [names.length > 0 ? "≠ not in all:" : "≠ not in all", ...names]
+      : [`≠ ${names[0]}`, ...names.slice(1)],
+    TEXT_COLUMNS,
+    1,
+  );
 }
 
 /** A layer in words. */

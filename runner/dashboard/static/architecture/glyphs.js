@@ -4,6 +4,7 @@
 // marks them with `data-glyph`: the legend explains exactly the marks that a drawing holds.
 
 import { svg } from "../core/dom.js";
+import { short } from "./words.js";
 
 export const BLOCK_HEIGHT = 26;
 const MOST_TICKS = 16;
@@ -60,7 +61,7 @@ export function block(kind, { x, y, width, bits, prefix }) {
     svg("path", { d, class: `block is-${kind}` }),
     fill === "plain" ? null : svg("path", { d, fill: `url(#${prefix}-${fill})`, "data-glyph": `bits:${bits}` }),
     fill !== "plain" || bits === null ? null : svg("path", { d, fill: "none", "data-glyph": `bits:${bits}` }),
-    kind === "recurrence" ? svg("path", { d: loop(x + width - 14, y), class: "line" }) : null,
+    kind === "recurrence" ? svg("path", { d: sides(x, y, width), class: "line" }) : null,
   );
 }
 
@@ -85,9 +86,11 @@ export function ticks(heads, count, { x, y, width, up }) {
 
 /** A bracket: how far a layer sees, as a part of the widest one drawn. */
 export function bracket({ x, y, width, all }) {
+  const right = x + width;
+  const arrow = (tip, back) => `M${tip + back} ${y - 3}L${tip} ${y}L${tip + back} ${y + 3}`;
   const d = all
-    ? `M${x + 4} ${y - 3}L${x} ${y}L${x + 4} ${y + 3}M${x} ${y}H${x + width}M${x + width - 4} ${y - 3}L${x + width} ${y}L${x + width - 4} ${y + 3}`
-    : `M${x} ${y - 4}V${y + 4}M${x} ${y}H${x + width}M${x + width} ${y - 4}V${y + 4}`;
+    ? `${arrow(x, 4)}M${x} ${y}H${right}${arrow(right, -4)}`
+    : `M${x} ${y - 4}V${y + 4}M${x} ${y}H${right}M${right} ${y - 4}V${y + 4}`;
   return svg("path", { d, class: "line", "data-glyph": all ? "span:all" : "span:some" });
 }
 
@@ -138,7 +141,7 @@ export function notch(name, { x, y }) {
 /** What a legend says of a mark; `seen` are values that it stands for in these drawings. */
 export function meaningOf(mark, seen) {
   const [glyph, detail] = mark.split(":");
-  const named = seen.length === 0 ? "" : ` (here: ${seen.join(", ")})`;
+  const named = seen.length === 0 ? "" : ` (here: ${seen.map((each) => short(each, 24)).join(", ")})`;
   switch (glyph) {
     case "kind":
       return `${KINDS[detail][1]}${named}`;
@@ -163,7 +166,7 @@ export function meaningOf(mark, seen) {
     case "width":
       return "the wider a block, the more features";
     case "stage":
-      return "a stage: what stands beside the line belongs to it";
+      return "a stage begins: what stands below it belongs to it";
     case "differs":
       return "the answers named there differ";
     case "absent":
@@ -175,13 +178,15 @@ export function meaningOf(mark, seen) {
 
 function outline(kind, x, y, width, height) {
   const [right, bottom, middle] = [x + width, y + height, y + height / 2];
+  const [inner, outer] = [x + CORNER, right - CORNER];
+  const round = (to, end) => `A${CORNER} ${height / 2} 0 0 1 ${to} ${end}`;
   switch (kind) {
     case "windowed":
-      return `M${x + CORNER} ${y}H${right - CORNER}L${right} ${middle}L${right - CORNER} ${bottom}H${x + CORNER}L${x} ${middle}Z`;
+      return `M${inner} ${y}H${outer}L${right} ${middle}L${outer} ${bottom}H${inner}L${x} ${middle}Z`;
     case "linear":
-      return `M${x + CORNER} ${y}H${right}L${right - CORNER} ${bottom}H${x}Z`;
+      return `M${inner} ${y}H${right}L${outer} ${bottom}H${x}Z`;
     case "convolution":
-      return `M${x + CORNER} ${y}H${right - CORNER}A${CORNER} ${height / 2} 0 0 1 ${right - CORNER} ${bottom}H${x + CORNER}A${CORNER} ${height / 2} 0 0 1 ${x + CORNER} ${y}Z`;
+      return `M${inner} ${y}H${outer}${round(outer, bottom)}H${inner}${round(inner, y)}Z`;
     case "identity":
       return `M${x} ${y + 5}H${right}V${bottom - 5}H${x}Z`;
     default:
@@ -189,6 +194,7 @@ function outline(kind, x, y, width, height) {
   }
 }
 
-function loop(x, y) {
-  return `M${x} ${y}a6 6 0 1 1 8 0m-3 -3l3 3l-4 1`;
+/** A second line at both ends: what comes out goes in again. */
+function sides(x, y, width) {
+  return `M${x + 5} ${y}v${BLOCK_HEIGHT}M${x + width - 5} ${y}v${BLOCK_HEIGHT}`;
 }

@@ -36,7 +36,8 @@ export function progressOf(job, { workers = null, ahead = 0 } = {}) {
   return { part: null, words: `${stage}${told.message ?? told.detail ?? "at work"}` };
 }
 
-/** Why a job waits: {workers} of GET /workers or null where they could not be read, `ahead` jobs that were asked for before. */
+/** Why a job waits: `workers` are items of GET /workers, or null where they were not read; `ahead` counts the jobs that
+ *  were asked for before. */
 function waitingWords(job, workers, ahead) {
   const before = job.reason ? `It was begun and waits again: ${job.reason}. ` : "";
   if (workers === null) return `${before}It waits for a worker.`;

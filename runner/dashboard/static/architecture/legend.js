@@ -21,7 +21,7 @@ const SIZE = Object.freeze({ width: 64, height: 40 });
 
 let legends = 0;
 
-/** A list that explains the marks of several drawings; `marks` are Maps of glyph -> values, as `drawing.js` gives them. */
+/** A list that explains the marks of several drawings: Maps of glyph -> values, as `drawing.js` gives them. */
 export function legendOf(...marks) {
   const all = new Map();
   for (const [mark, seen] of marks.flatMap((each) => [...each])) {

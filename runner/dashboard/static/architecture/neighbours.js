@@ -39,7 +39,7 @@ export function neighbourList(found, { front, metrics, link, compare }) {
           { class: "changes" },
           changeWords(changed).map((words) => h("li", {}, words)),
         ),
-        numbers.length === 0 ? null : h("p", { class: "gains" }, `It is ${numbers.join(", ")}.`),
+        numbers.length === 0 ? null : h("p", { class: "gains" }, numbers.join("; ")),
       );
     }),
   );

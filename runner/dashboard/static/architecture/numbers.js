@@ -108,8 +108,8 @@ function one(value, metric, devices) {
       { class: "note" },
       h("span", { class: value.provenance === "predicted" ? "mark is-predicted" : "mark", "aria-hidden": "true" }),
       value.provenance,
-      interval === null ? "" : `, 90 % interval ${interval}`,
     ),
+    interval === null ? null : h("span", { class: "note" }, `90 % interval ${interval}`),
     device === null ? null : h("span", { class: "note" }, `on ${device}`),
   );
 }

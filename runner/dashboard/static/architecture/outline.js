@@ -4,7 +4,8 @@
 /** Rows of several architecture documents of the API, first the whole, then each place that any of them has, in order.
  *  A row: {key, place, label, depth (0 the whole), inner (holds other places), cells}; `cells` has for each document
  *  {answers, above (those of the places around it)} or null where it lacks the place; `differing` are names of choices
- *  below this place whose answers are not the same in all, and `names` their full names. */
+ *  of this place whose answers are not the same in all, and `names` their full names; `partly` says that some lack the
+ *  place, and `among` are the names that differ among the others. */
 export function rowsOf(documents) {
   const maps = documents.map((document) => new Map(document.places.map((entry) => [keyOf(entry.place), entry])));
   const places = new Map(
@@ -16,6 +17,7 @@ export function rowsOf(documents) {
       map.has(key) ? { answers: map.get(key).answers, above: around(map, place) } : null,
     );
     const differing = differences(cells);
+    const present = cells.filter((cell) => cell !== null);
     return Object.freeze({
       key,
       place,
@@ -25,6 +27,8 @@ export function rowsOf(documents) {
         ordered.some(([, other]) => other.length === place.length + 1 && within(other, place)) && place.length > 0,
       cells,
       differing,
+      partly: place.length > 0 && present.length < cells.length,
+      among: differences(present),
       names: differing.map((name) => `${prefixOf(place)}${name}`),
     });
   });

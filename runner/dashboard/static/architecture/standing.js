@@ -1,11 +1,11 @@
-// Where an architecture stands: the knee, on the front, off it and because of whom, outside the bounds, or not measured.
+// Where an architecture stands: the knee, on the front, off it and because of whom, outside the bounds, not measured.
 
 import { quantity } from "../core/format.js";
 
 const SHOWN = 3;
 
-/** {state: "knee"|"front"|"dominated"|"outside"|"incomplete"|"unknown", badge, words, by: [digests of the front that are
- *  at least as good in every objective, the nearest in the first one first]}.  `found` is the architecture's document,
+/** {state: "knee"|"front"|"dominated"|"outside"|"incomplete"|"unknown", badge, words, by: [digests of the front]}: `by`
+ *  are at least as good in every objective.  `found` is the architecture's document,
  *  `front` that of the front, `metrics` the items of GET /metrics. */
 export function standingOf(found, front, metrics) {
   if (found.knee)

@@ -61,7 +61,8 @@ export function createTake(section, about, onDone) {
     h(
       "p",
       {},
-      "An export trains this architecture alone, unless that was done, writes it in the formats that you choose, measures the files and verifies them. It takes minutes, and goes on without this page.",
+      "An export trains this architecture alone, unless that was done, writes it in the formats that you choose, ",
+      "measures the files and verifies them. It takes minutes, and goes on without this page.",
     ),
     h(
       "fieldset",
@@ -74,7 +75,8 @@ export function createTake(section, about, onDone) {
       : h(
           "p",
           { class: "why" },
-          `You may look and download, and not start anything: this session has the scope ${session.scopes.join(", ") || "of nothing"}, and jobs need submit. Whoever runs the server can give you a link that has it.`,
+          "You may look and download, but not start anything: jobs need the scope submit, and this session has ",
+          `${session.scopes.join(", ") || "none"}. Whoever runs the server can give you a link that has it.`,
         ),
     h(
       "div",
@@ -103,7 +105,7 @@ export function createTake(section, about, onDone) {
       "div",
       { class: "format" },
       h("label", { class: "check", for: id }, input, h("code", {}, name)),
-      h("span", { class: "note", id: `${id}-about` }, always ? `${words}; in every bundle` : words),
+      h("span", { class: "note", id: `${id}-about` }, always ? `${words} It is in every bundle.` : words),
     );
     return { name, input, element };
   }

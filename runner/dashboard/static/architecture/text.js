@@ -4,8 +4,8 @@ import { h } from "../core/dom.js";
 import { prefixOf } from "./outline.js";
 import { answerText } from "./words.js";
 
-/** A table of all answers in `rows` of `outline.js`; `digests` head the columns.  With `differencesOnly`, equal ones are
- *  left out; of several architectures, a sign and a word mark what differs. */
+/** A table of all answers in `rows` of `outline.js`; `digests` head the columns.  With `differencesOnly`, equal ones
+ *  are left out; of several architectures, a sign and a word mark what differs. */
 export function answerTable(rows, digests, { differencesOnly = false } = {}) {
   const several = digests.length > 1;
   const lines = rows

@@ -1,6 +1,6 @@
 // Words for answers and for what differs between two architectures.
 
-import { number, quantity } from "../core/format.js";
+import { quantity } from "../core/format.js";
 
 const WIDE =
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]|\p{Extended_Pictographic}/u;
@@ -11,6 +11,7 @@ const COMPARATIVES = Object.freeze({
   bytes: ["smaller", "larger"],
 });
 const FEW_CHANGES = 6;
+const MOST_TOLD = 40; // signs of an answer within a sentence
 
 /** An answer as text; one that is not there is "none". */
 export function answerText(value) {
@@ -52,33 +53,24 @@ export function lined(parts, columns, gap = 2) {
 /** How the other architecture differs from this one, choice by choice: `changed` as in the API, words in a list. */
 export function changeWords(changed) {
   const words = changed.slice(0, FEW_CHANGES).map(({ choice, here, there }) => {
-    if (there === null) return `${choice}: not there (here ${answerText(here)})`;
-    if (here === null) return `${choice}: ${answerText(there)}, not there here`;
-    return `${choice}: ${answerText(there)} instead of ${answerText(here)}`;
+    if (there === null) return `${short(choice, MOST_TOLD)}: not there (here ${told(here)})`;
+    if (here === null) return `${short(choice, MOST_TOLD)}: ${told(there)}, not there here`;
+    return `${short(choice, MOST_TOLD)}: ${told(there)} instead of ${told(here)}`;
   });
   return changed.length > FEW_CHANGES ? [...words, `and ${changed.length - FEW_CHANGES} more`] : words;
 }
 
 /** How another value of a metric ({metric, label, unit, goal}) compares with ours, in words; `here` and `there` are
- *  values of the API. Where their intervals overlap, nothing is claimed. */
-export function valueWords(metric, here, there) {
-  const { label, unit, goal } = metric;
-  if (here.value === there.value) return `same ${label}`;
+ *  values of the API.  Where their intervals overlap, it says so first. */
+export function valueWords({ label, unit, goal }, here, there) {
+  if (here.value === there.value) return `the same ${label}`;
   const less = there.value < here.value;
-  const size = Math.abs(there.value - here.value);
-  const [lesser, greater] = COMPARATIVES[unit] ?? ["less", "more"];
   const better = goal === null ? null : (goal === "minimize") === less;
-  let words;
-  if (unit === "fraction") words = `${number(size * 100)} points ${verdict(better, less)} in ${label}`;
-  else if (here.value === 0) words = `${quantity(size, unit)} ${less ? "less" : "more"} ${label}`;
-  else {
-    const percent = `${number(Number(((size / Math.abs(here.value)) * 100).toPrecision(2)))} %`;
-    words =
-      COMPARATIVES[unit] === undefined
-        ? `${percent} ${less ? lesser : greater} ${label}${better === null ? "" : ` (${verdict(better)})`}`
-        : `${percent} ${less ? lesser : greater} in ${label}`;
-  }
-  return overlap(here, there) ? `${words}, within the intervals: no clear difference` : words;
+  const size = Math.abs(there.value - here.value);
+  const words = sizeWords(unit, size, here.value, less, better);
+  return overlap(here, there)
+    ? `no clear difference in ${label} (${words}, intervals overlap)`
+    : `${words} in ${label}`;
 }
 
 /** Whether two values of the API have intervals that share a number. */
@@ -94,9 +86,22 @@ export function intervalText(value, unit) {
   return `${quantity(value.lower, unit)} to ${quantity(value.upper, unit)}`;
 }
 
-function verdict(better, less = false) {
-  if (better === null) return less ? "less" : "more";
-  return better ? "better" : "worse";
+function sizeWords(unit, size, here, less, better) {
+  const verdict = better === null ? (less ? "less" : "more") : better ? "better" : "worse";
+  if (unit === "fraction") return `${brief(size * 100)} points ${verdict}`;
+  if (here === 0) return `${quantity(size, unit)} ${less ? "less" : "more"}`;
+  const names = COMPARATIVES[unit];
+  const change = `${brief((size / Math.abs(here)) * 100)} %`;
+  return names === undefined ? `${change} ${verdict}` : `${change} ${names[less ? 0 : 1]}`;
+}
+
+function told(value) {
+  return short(answerText(value), MOST_TOLD);
+}
+
+/** A number with two digits that count, or so many. */
+export function brief(value, digits = 2) {
+  return String(Number(value.toPrecision(digits)));
 }
 
 function width(text) {

@@ -90,7 +90,7 @@ function drawHead({ found, study, front, metrics }) {
 function drawDrawing(body, { found }) {
   const rows = rowsOf([found]);
   const [{ element, marks }] = drawArchitectures(rows, 1, {
-    label: () => `Architecture ${found.digest}; the same stands as text beside it`,
+    label: () => `Architecture ${found.digest}; the same stands as text below it`,
   });
   element.setAttribute("aria-describedby", "as-text");
   replace(
@@ -99,20 +99,11 @@ function drawDrawing(body, { found }) {
       "div",
       { class: "drawn" },
       h("figure", {}, element),
-      h(
-        "div",
-        {},
-        h("h3", {}, "What the drawing says"),
-        legendOf(marks),
-        h("h3", {}, "As text"),
-        h(
-          "pre",
-          { id: "as-text", tabindex: "0", "aria-label": "The architecture as text" },
-          found.lines.join("\n"),
-        ),
-        h("details", {}, h("summary", {}, "As a table"), answerTable(rows, [found.digest])),
-      ),
+      h("div", {}, h("h3", {}, "What the drawing says"), legendOf(marks)),
     ),
+    h("h3", {}, "The same as text"),
+    h("pre", { id: "as-text", tabindex: "0", "aria-label": "The architecture as text" }, found.lines.join("\n")),
+    h("details", {}, h("summary", {}, "As a table"), answerTable(rows, [found.digest])),
   );
 }
 
