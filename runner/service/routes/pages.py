@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+import shlex
+from typing import Annotated
+
+from fastapi import APIRouter, Path
 from fastapi.responses import HTMLResponse, Response
 
 from runner.dashboard.fidelity_picture import fidelity_svg
@@ -11,20 +14,26 @@ from runner.dashboard.picture import front_svg
 from runner.service.commands import command_prefix
 from runner.service.routes.common import Reader, Service, TheRecord, TheService, find_study
 from runner.service.security import PICTURE_POLICY
-from runner.service.views import study_fidelity, study_front, study_lines, study_page
+from runner.service.views import study_fidelity, study_front, study_page
 
 router = APIRouter(include_in_schema=False)
 
 _READ = ["GET", "HEAD"]
+Digest = Annotated[str, Path(pattern=r"^(knee|[0-9a-f]{4,64})$")]
 _PICTURE = {"Content-Security-Policy": PICTURE_POLICY}
 
 
 @router.api_route("/", methods=_READ)
-def studies(principal: Reader, service: TheService, repository: TheRecord) -> HTMLResponse:
+def studies(_: Reader, service: TheService) -> HTMLResponse:
     """All studies that one may see."""
-    lines = study_lines(repository, principal.sees, service.settings.now())
-    home = service.settings.home
-    return HTMLResponse(render("studies.html", studies=lines, database=str(home.database), prefix=_prefix(service)))
+    prefix = _prefix(service)
+    return HTMLResponse(render("studies.html", command=f"{prefix} list", example=f"{prefix} run examples/digits.yaml"))
+
+
+@router.api_route("/new", methods=_READ)
+def new_study(_: Reader, service: TheService) -> HTMLResponse:
+    """A study to be submitted."""
+    return HTMLResponse(render("new.html", command=f"{_prefix(service)} submit examples/digits.yaml"))
 
 
 @router.api_route("/studies/{study}", methods=_READ)
@@ -34,6 +43,22 @@ def study(study: str, principal: Reader, service: TheService, repository: TheRec
     return HTMLResponse(
         render("study.html", page=study_page(repository, found, service.settings.now(), _prefix(service)))
     )
+
+
+@router.api_route("/studies/{study}/architectures/{digest}", methods=_READ)
+def architecture(study: str, digest: Digest, principal: Reader, service: TheService, repository: TheRecord) -> Response:
+    """One architecture of a study."""
+    found = find_study(repository, principal, study)
+    command = f"{_prefix(service)} show {shlex.quote(found.name)} {digest}"
+    return HTMLResponse(render("architecture.html", study=found.id, digest=digest, command=command))
+
+
+@router.api_route("/studies/{study}/compare", methods=_READ)
+def compare(study: str, principal: Reader, service: TheService, repository: TheRecord) -> HTMLResponse:
+    """Some architectures of a study beside each other."""
+    found = find_study(repository, principal, study)
+    command = f"{_prefix(service)} front {shlex.quote(found.name)}"
+    return HTMLResponse(render("compare.html", study=found.id, command=command))
 
 
 @router.api_route("/studies/{study}/front.svg", methods=_READ)

@@ -122,7 +122,7 @@ def test_a_fault_of_our_own_tells_nobody_its_insides(client: TestClient, monkeyp
     def fail(*_: object) -> bool:
         raise RuntimeError("a secret of the server")
 
-    monkeypatch.setattr(pages, "study_lines", fail)
+    monkeypatch.setattr(pages, "render", fail)
     answer = client.get("/")
     assert answer.status_code == 500
     assert "a secret" not in answer.text

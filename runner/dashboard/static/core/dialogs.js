@@ -17,7 +17,8 @@ export function ask(title, { words, action, danger = false }) {
     const yes = h("button", {
       type: "button", class: danger ? "button danger" : "button primary", onclick: () => dialog.close("yes"),
     }, action);
-    const dialog = frame(title, [words].flat().map((each) => (each instanceof Node ? each : h("p", {}, each))), [no, yes]);
+    const said = [words].flat().map((each) => (each instanceof Node ? each : h("p", {}, each)));
+    const dialog = frame(title, said, [no, yes]);
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"));
     (danger ? no : yes).focus();
   });

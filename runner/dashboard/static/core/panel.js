@@ -6,9 +6,10 @@ import { problemBox, problemWords } from "./problems.js";
 /** Fills the `.panel-body` of `section` (made where there is none).
  *
  *  `load(signal)` gives the document, `draw(body, document)` puts it into the body and may keep what is there,
- *  `empty(document)` says in words that there is nothing yet, or null.  `refresh()` loads again, once more at the end if
- *  it is called meanwhile, and resolves when all is shown; `show(document)` draws what somebody else has loaded.
- *  What was drawn stays while it is loaded again, and with a note where that fails. */
+ *  `empty(document)` says in words that there is nothing yet, or null.  `refresh()` loads again, once more at the end
+ *  if it is called meanwhile, and resolves when all is shown; with `{ anew: true }` it drops what is being loaded,
+ *  because something else is wanted now.  `show(document)` draws what somebody else has loaded.  What was drawn stays
+ *  while it is loaded again, and with a note where that fails. */
 export function panel(section, { load, draw, empty = () => null }) {
   const body = section.querySelector(":scope > .panel-body") ?? section.appendChild(h("div", { class: "panel-body" }));
   const said = h("div", { class: "panel-said", "aria-live": "polite" });
@@ -35,18 +36,18 @@ export function panel(section, { load, draw, empty = () => null }) {
     } catch (error) {
       drawn = false;
       console.error(error); // a fault of the page; the other panels go on
-      replace(body, problemBox(error, refresh));
+      replace(body, problemBox(error, () => refresh()));
     }
   }
 
   function fail(error) {
     if (!drawn) {
-      replace(body, problemBox(error, refresh));
+      replace(body, problemBox(error, () => refresh()));
       return;
     }
     replace(said, h("p", { class: "banner is-stale" },
       `As of ${readAt.toLocaleTimeString()}; it could not be read again. ${problemWords(error)} `,
-      h("button", { type: "button", class: "button quiet", onclick: refresh }, "Try again")));
+      h("button", { type: "button", class: "button quiet", onclick: () => refresh() }, "Try again")));
   }
 
   async function run() {
@@ -67,9 +68,10 @@ export function panel(section, { load, draw, empty = () => null }) {
     running = null;
   }
 
-  function refresh() {
+  function refresh({ anew = false } = {}) {
     if (running !== null) {
       again = true;
+      if (anew) abort?.abort();
       return running;
     }
     if (readAt === null) replace(body, skeleton());

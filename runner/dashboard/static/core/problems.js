@@ -12,7 +12,8 @@ export function problemWords(error) {
   }
   if (!(error instanceof ApiProblem)) return `This page has a fault: ${error.message}`;
   if (error.status === 401) {
-    return `Your session has ended. Run \`supernaut open\` ${HOME} and open its link in another tab; then try again here.`;
+    return `Your session has ended. Run \`supernaut open\` ${HOME} and open its link in another tab; then try again `
+      + "here: nothing is lost.";
   }
   if (error.status === 403) return `${error.message} Ask whoever runs the server for another link.`;
   if (error.status >= 500) {

@@ -1,4 +1,4 @@
-// The colour scheme: that of the system, or the one chosen here.  A classic script, and the first one of a page, so that
+// The colour scheme: that of the system, or the one chosen here.  A classic script, and the first of a page, so that
 // nothing is drawn in the wrong colours and then again in the right ones.
 "use strict";
 
