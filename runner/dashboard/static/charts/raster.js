@@ -34,7 +34,6 @@ export function createRaster(width, height) {
     const drawn = table.map(({ shape, radius }) => stampOf(shape, radius));
     const strength = Math.round(share * 256);
     const only = typeof tints === "number" ? tints : -1;
-    let inside = 0;
     for (let place = 0; place < rows.length; place += 1) {
       const row = rows[place];
       const px = Math.round(xs[row] * across + right);
@@ -42,7 +41,6 @@ export function createRaster(width, height) {
       const { offsets, weights, reach } = drawn[looks[row]];
       const room = MARGIN - reach;
       if (!(px >= -room && px < width + room && py >= -room && py < height + room)) continue;
-      if (px >= 0 && px < width && py >= 0 && py < height) inside += 1;
       const centre = (py + MARGIN) * stride + px + MARGIN;
       const colour = only < 0 ? tints[row] : only;
       for (let each = 0; each < offsets.length; each += 1) {
@@ -60,7 +58,6 @@ export function createRaster(width, height) {
         }
       }
     }
-    return inside;
   }
 
   /** Put everything that was stamped on a canvas' context; `colours` by tint [red, green, blue]. */

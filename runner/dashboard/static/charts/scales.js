@@ -1,7 +1,5 @@
 // Axes as arithmetic: how a value becomes a place, and which round values get a line.  Logarithmic axes have base 10.
 
-import { number } from "../core/format.js";
-
 const BYTES = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]];
 const COUNTS = [[1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]];
 
@@ -77,15 +75,14 @@ export function tickWords(found, factor) {
   const values = found.map(({ value }) => value / factor);
   const gaps = values.slice(1).map((value, place) => Math.abs(value - values[place])).filter((gap) => gap > 0);
   const even = gaps.length > 0 && Math.max(...gaps) < Math.min(...gaps) * 1.5;
+  const slack = 0.01 * Math.min(...gaps);
+  const isEnough = (places) => values.every((value) => Math.abs(Number(value.toFixed(places)) - value) < slack);
+  const digits = even ? [0, 1, 2, 3, 4, 5, 6].find(isEnough) ?? 6 : 0;
   return values.map((value) => {
     const size = Math.abs(value);
     if (size !== 0 && (size < 1e-4 || size >= 1e7)) return value.toExponential().replace("e+", "e");
     if (!even) return Number(value.toPrecision(6)).toLocaleString("en", { maximumFractionDigits: 6 });
-    const digits = Math.min(Math.max(Math.ceil(-Math.log10(Math.min(...gaps)) - 1e-9), 0), 6);
-    const rounded = Number(value.toFixed(digits));
-    return Math.abs(rounded - value) > Math.min(...gaps) * 0.01
-      ? number(value)
-      : value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   });
 }
 
@@ -99,7 +96,7 @@ export function roundedTo(value, pixel) {
 function roundStep(rough) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const share = rough / power;
-  return (share <= 1.0001 ? 1 : share <= 2.0001 ? 2 : share <= 5.0001 ? 5 : 10) * power;
+  return (share <= 1.0001 ? 1 : share <= 2.0001 ? 2 : share <= 2.5001 ? 2.5 : share <= 5.0001 ? 5 : 10) * power;
 }
 
 function decades([low, high], wanted) {

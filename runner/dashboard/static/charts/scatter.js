@@ -8,7 +8,7 @@ import { onScheme, readTokens } from "./palette.js";
 import { pictureOf } from "./picture.js";
 import { axisUnit, roundedTo, scale, ticks, tickWords } from "./scales.js";
 import { axisWords, boundLines, gridLines, namedPoints } from "./scatter_axes.js";
-import { createPainter, frontRadius, splitBy } from "./scatter_draw.js";
+import { countInside, createPainter, frontRadius, splitBy } from "./scatter_draw.js";
 import { createFrame } from "./scatter_frame.js";
 import { makeScene } from "./scatter_scene.js";
 import { createWindow } from "./scatter_window.js";
@@ -17,7 +17,7 @@ import { card, legend, note, sentence, summary } from "./scatter_words.js";
 const MOST_DRAWN = 150_000; // off the front: so many are drawn while a hand moves without a frame being missed
 const [TOP, RIGHT, FOOT] = [28, 14, 46];
 const LETTER = 6.8;
-const NOTE_MS = 150; // counts change too fast to be read while a hand moves
+const SETTLED_MS = 150; // after the last movement everything is drawn finely, and counts are worth reading
 const SCENE_FIELDS = ["data", "x", "y", "colour", "size", "logX", "logY", "goals", "showDominated"];
 
 /** A scatter in `host`.  `callbacks`: onSelect({ranges} or {lasso} in the metrics' units, or null), onFocus(row),
@@ -31,8 +31,8 @@ export function createScatter(host, { onSelect, onFocus, onPick }, { mostDrawn =
   const now = { view: null, scene: null, split: null, find: null };
   const part = createWindow();
   let [mode, tokens, box, scales] = ["pan", null, null, null];
-  let [cursor, hovered, band, away] = [-1, -1, null, 0];
-  let [asked, noted] = [0, 0];
+  let [cursor, hovered, band] = [-1, -1, null];
+  let [asked, settling] = [0, 0];
 
   replace(host, frame.root);
   setMode("pan");
@@ -92,15 +92,12 @@ export function createScatter(host, { onSelect, onFocus, onPick }, { mostDrawn =
       writeNote();
       return;
     }
-    const inside = painter.paint(view, scene, split, scales, tokens);
-    const all = scene.front.length + scene.later.length
-      + (view.showDominated ? scene.others.length + scene.outside.length : 0);
-    away = all - inside;
+    painter.paint(view, scene, split, scales, tokens, settling !== 0);
     replace(frame.grid, gridLines(scales.x, scales.y, box));
     replace(frame.still, boundLines(view, scales.x, scales.y, box), axisWords(view, scene, scales.x, scales.y, box),
       namedPoints(view, spotOf, 6, box));
     drawLive();
-    if (noted === 0) noted = setTimeout(() => { noted = 0; writeNote(); }, NOTE_MS);
+    if (settling === 0) writeNote();
   }
 
   /** Room for the plot and its axes; false while it is not shown. */
@@ -145,6 +142,9 @@ export function createScatter(host, { onSelect, onFocus, onPick }, { mostDrawn =
   function writeNote() {
     const { view, scene } = now;
     const selected = view.mask === null ? null : view.mask.reduce((sum, each) => sum + each, 0);
+    const drawn = scene.front.length + scene.later.length
+      + (view.showDominated ? scene.others.length + scene.outside.length : 0);
+    const away = scales === null ? 0 : drawn - countInside(view, scene, scales);
     const words = note(view, scene, { away, selected });
     if (frame.note.textContent !== words) frame.note.textContent = words;
   }
@@ -251,6 +251,8 @@ export function createScatter(host, { onSelect, onFocus, onPick }, { mostDrawn =
     leave();
     // A second event before the next frame has to count from what the first one made.
     measure();
+    clearTimeout(settling);
+    settling = setTimeout(() => { settling = 0; ask(); }, SETTLED_MS);
     ask();
   }
 
@@ -327,7 +329,7 @@ export function createScatter(host, { onSelect, onFocus, onPick }, { mostDrawn =
     shown: () => (scales === null ? null : { x: ends(scales.x), y: ends(scales.y) }),
     destroy() {
       cancelAnimationFrame(asked);
-      clearTimeout(noted);
+      clearTimeout(settling);
       observer.disconnect();
       endScheme();
       frame.root.remove();

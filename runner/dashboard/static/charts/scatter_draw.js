@@ -1,8 +1,9 @@
 // A scene on a canvas: the many as stamps, the front and what came later as marks, with line, shade and intervals.
 
+import { createBackdrop } from "./backdrop.js";
 import { createStencils, drawBars, drawFront } from "./marks.js";
 import { css, kinds, ramp } from "./palette.js";
-import { CROSS, createRaster } from "./raster.js";
+import { CROSS } from "./raster.js";
 import { FIRST_TINT, NO_TINT, OUT_TINT, SIZE_BINS } from "./scatter_scene.js";
 
 const SHAPES = 5;
@@ -11,59 +12,57 @@ const FRONT_TINT = 255;
 const MANY = 20_000; // from here on smaller and lighter
 const FEW = 2_000;
 
-/** Draws on `canvas`; `paint(view, scene, split, scales, tokens)` returns how many of the points lie inside. */
+/** Draws on `canvas`: `paint(view, scene, split, scales, tokens, isMoving)`; what is moving may be a little coarse. */
 export function createPainter(canvas) {
   const context = canvas.getContext("2d");
-  let raster = null;
+  const backdrop = createBackdrop();
   let stencils = null;
   let stencilKey = "";
 
-  function paint(view, scene, split, { x, y }, tokens) {
+  function paint(view, scene, split, scales, tokens, isMoving) {
     const pixels = canvas.width / canvas.clientWidth || 1;
     const key = `${pixels} ${tokens.paper}`;
     if (stencilKey !== key) [stencils, stencilKey] = [createStencils(tokens.paper, pixels), key];
-    if (raster?.width !== canvas.width || raster?.height !== canvas.height) {
-      raster = createRaster(canvas.width, canvas.height);
-    }
-    const colours = coloursOf(scene, tokens);
     const isFine = scene.front.length <= MOST_FINE;
-    const places = { xs: scene.xs, ys: scene.ys, across: x.factor * pixels, right: x.offset * pixels,
-      up: y.factor * pixels, down: y.offset * pixels };
-    raster.clear();
-    let inside = 0;
-    if (view.showDominated !== false) inside += stampOthers(raster, scene, split, places, pixels);
-    if (!isFine) inside += stampFront(raster, scene, split, places, pixels);
+    const colours = coloursOf(scene, tokens);
     context.setTransform(1, 0, 0, 1, 0, 0);
-    raster.show(context, colours);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    backdrop.show(context, [scene, split, tokens, pixels], pixels, scales, isMoving, (raster, axes) => {
+      const places = { ...axes, xs: scene.xs, ys: scene.ys };
+      if (view.showDominated) stampOthers(raster, scene, split, places, pixels);
+      if (!isFine) stampFront(raster, scene, split, places, pixels);
+      return colours;
+    });
     context.setTransform(pixels, 0, 0, pixels, 0, 0);
-    const at = (row) => [x.place(scene.xs[row]), y.place(scene.ys[row])];
+    const at = (row) => [scales.x.place(scene.xs[row]), scales.y.place(scene.ys[row])];
+    const put = (rows, radius, colour, edge) => putMarks(context, canvas, stencils, scene, split, rows, at,
+      { radius, colour, edge });
     if (scene.line !== null) drawLine(context, canvas, scene, at, tokens);
     if (isFine) {
-      drawBars(context, barsOf(view, scene, { x, y }, at, split), tokens.front);
-      inside += paintMarks(scene.front, (row) => radiusOf(scene, row, FRONT_RADII),
-        (row) => (scene.colour.kind === "none" ? tokens.front : colours[scene.colour.tints[row]]),
-        scene.colour.kind === "none" ? null : css(tokens.ink));
+      const isPlain = scene.colour.kind === "none";
+      drawBars(context, barsOf(view, scene, scales, at, split), tokens.front);
+      put(scene.front, (row) => frontRadius(scene, row),
+        (row) => (isPlain ? tokens.front : colours[scene.colour.tints[row]]), isPlain ? null : css(tokens.ink));
     }
     drawLinks(context, view, scene, at, tokens);
-    inside += paintMarks(scene.later, () => FRONT_RADII[1], () => tokens.later, null);
-    return inside;
-
-    function paintMarks(rows, radius, colour, edge) {
-      let drawn = 0;
-      for (const [wanted, alpha] of split.mask === null ? [[1, 1]] : [[0, 0.22], [1, 1]]) {
-        for (const row of rows) {
-          if (split.mask !== null && split.isIn(row) !== wanted) continue;
-          const [px, py] = at(row);
-          if (px < -20 || py < -20 || px > canvas.clientWidth + 20 || py > canvas.clientHeight + 20) continue;
-          if (px >= 0 && py >= 0 && px <= canvas.clientWidth && py <= canvas.clientHeight) drawn += 1;
-          stencils(context, scene.shapes[row], px, py, radius(row), colour(row), { alpha, edge });
-        }
-      }
-      return drawn;
-    }
+    put(scene.later, () => FRONT_RADII[1], () => tokens.later, null);
   }
 
   return { paint };
+}
+
+/** How many of the points that a scene draws lie inside the axes. */
+export function countInside(view, scene, { x, y }) {
+  let inside = 0;
+  const [left, right, low, high] = [...x.domain, ...y.domain];
+  const { xs, ys } = scene;
+  for (const rows of [scene.front, scene.later, ...(view.showDominated ? [scene.others, scene.outside] : [])]) {
+    for (let place = 0; place < rows.length; place += 1) {
+      const row = rows[place];
+      if (xs[row] >= left && xs[row] <= right && ys[row] >= low && ys[row] <= high) inside += 1;
+    }
+  }
+  return inside;
 }
 
 /** The rows of a scene by whether they are selected; `mask` by row, or null. */
@@ -98,6 +97,19 @@ function between(small, large, bin) {
   return Math.sqrt(small ** 2 + ((large ** 2 - small ** 2) * bin) / (SIZE_BINS - 1));
 }
 
+function putMarks(context, canvas, stencils, scene, split, rows, at, { radius, colour, edge }) {
+  const [width, height] = [canvas.clientWidth + 20, canvas.clientHeight + 20];
+  // What is selected lies above what is not.
+  for (const [wanted, alpha] of split.mask === null ? [[null, 1]] : [[0, 0.22], [1, 1]]) {
+    for (const row of rows) {
+      if (wanted !== null && split.isIn(row) !== wanted) continue;
+      const [px, py] = at(row);
+      if (!(px > -20 && py > -20 && px < width && py < height)) continue;
+      stencils(context, scene.shapes[row], px, py, radius(row), colour(row), { alpha, edge });
+    }
+  }
+}
+
 function stampOthers(raster, scene, { mask, chosen, rest, outChosen, outRest }, places, pixels) {
   const amount = scene.others.length;
   const usual = amount > MANY ? 1.7 : amount > FEW ? 2.4 : 3.2;
@@ -108,10 +120,10 @@ function stampOthers(raster, scene, { mask, chosen, rest, outChosen, outRest }, 
   const plain = { share: hasColour ? 0.72 : amount > MANY ? 0.3 : 0.45, gathers: !hasColour };
   // What is selected among the many has to stand out from what is not.
   const strong = mask === null ? plain : { ...plain, share: Math.min(plain.share * 2, 0.9) };
-  return raster.stamp(outRest, places, scene.looks, table, OUT_TINT, faint)
-    + raster.stamp(rest, places, scene.looks, table, OUT_TINT, faint)
-    + raster.stamp(outChosen, places, scene.looks, table, tints, { ...strong, share: Math.max(strong.share, 0.6) })
-    + raster.stamp(chosen, places, scene.looks, table, tints, strong);
+  raster.stamp(outRest, places, scene.looks, table, OUT_TINT, faint);
+  raster.stamp(rest, places, scene.looks, table, OUT_TINT, faint);
+  raster.stamp(outChosen, places, scene.looks, table, tints, { ...strong, share: Math.max(strong.share, 0.6) });
+  raster.stamp(chosen, places, scene.looks, table, tints, strong);
 }
 
 function stampFront(raster, scene, { mask, isIn }, places, pixels) {
@@ -119,8 +131,8 @@ function stampFront(raster, scene, { mask, isIn }, places, pixels) {
   const tints = scene.colour.kind === "none" ? FRONT_TINT : scene.colour.tints;
   const chosen = mask === null ? scene.front : scene.front.filter((row) => isIn(row));
   const rest = mask === null ? [] : scene.front.filter((row) => !isIn(row));
-  return raster.stamp(rest, places, scene.looks, table, OUT_TINT, { share: 0.3, gathers: false })
-    + raster.stamp(chosen, places, scene.looks, table, tints, { share: 1, gathers: false });
+  raster.stamp(rest, places, scene.looks, table, OUT_TINT, { share: 0.3, gathers: false });
+  raster.stamp(chosen, places, scene.looks, table, tints, { share: 1, gathers: false });
 }
 
 function stampTable([small, usual, large], hasSizes, pixels) {

@@ -9,6 +9,7 @@ import { extent, laidOut, padded } from "./scales.js";
 
 const PREDICTED = PROVENANCES.indexOf("predicted");
 const FARTHEST_LEFT_OUT = 0.05; // of the points off the front along an axis: they would press the front into a corner
+const RANKED = 20_000; // values that are sorted for a quantile
 const CELLS = 256; // along each axis, when there are too many points to draw all
 export const SIZE_BINS = 5;
 export const OUT_TINT = 0; // not selected
@@ -44,12 +45,14 @@ export function goalOf(view, name) {
 
 /** Laid-out values of one axis; an architecture that was retrained keeps the numbers that nobody measured again. */
 function placesOf(data, name, log) {
-  const values = Float64Array.from(data.values(name));
+  const known = data.values(name);
+  let values = known;
   for (let row = 0; row < data.count; row += 1) {
-    if (Number.isNaN(values[row]) && data.fidelities[row] !== "inherited" && data.states[row] === "complete") {
-      const plain = data.rowOf(data.digests[row]);
-      if (plain >= 0) values[row] = data.values(name)[plain];
-    }
+    if (data.isPlain[row] === 1 || data.states[row] !== "complete" || !Number.isNaN(known[row])) continue;
+    const plain = data.rowOf(data.digests[row]);
+    if (plain < 0) continue;
+    if (values === known) values = known.slice();
+    values[row] = known[plain];
   }
   return laidOut(values, log);
 }
@@ -113,12 +116,12 @@ export function thinned(rows, xs, ys, most) {
 
 /** The laid-out values an axis reaches at first, without the few that are far worse than all others. */
 function reach(values, { front, others, outside, later }, goal) {
-  const all = [...front, ...others, ...outside, ...later].map((row) => values[row]);
+  const all = pickedFrom(values, [front, others, outside, later]);
   if (all.length === 0) return null;
   const whole = extent(all);
-  const best = extent(front.map((row) => values[row]));
+  const best = extent(pickedFrom(values, [front]));
   if (best === null || goal === null || all.length < 20) return { first: padded(whole), whole: padded(whole) };
-  const ranked = Float64Array.from(all).sort();
+  const ranked = evenly(all).sort();
   const first = [...whole];
   const length = Math.max(best[1] - best[0], (ranked[Math.floor(ranked.length / 2)] - best[0]) * 0.5);
   const few = Math.floor(ranked.length * FARTHEST_LEFT_OUT);
@@ -126,6 +129,19 @@ function reach(values, { front, others, outside, later }, goal) {
   if (goal === "minimize") first[1] = Math.min(whole[1], Math.max(best[1] + 2 * length, most));
   else first[0] = Math.max(whole[0], Math.min(best[0] - 2 * length, least));
   return { first: padded(first), whole: padded(whole) };
+}
+
+function pickedFrom(values, lists) {
+  const found = new Float64Array(lists.reduce((sum, rows) => sum + rows.length, 0));
+  let place = 0;
+  for (const rows of lists) for (const row of rows) found[place++] = values[row];
+  return found;
+}
+
+/** Enough of many values to rank them by. */
+function evenly(values) {
+  const step = Math.ceil(values.length / RANKED);
+  return step <= 1 ? values.slice() : values.filter((_, place) => place % step === 0);
 }
 
 function colourOf(view) {
@@ -140,17 +156,19 @@ function colourOf(view) {
 }
 
 function colourOfMetric(values, tints) {
-  const known = values.filter((value) => !Number.isNaN(value)).sort();
+  const known = values.filter((value) => !Number.isNaN(value));
   if (known.length === 0) return { kind: "metric", low: null, high: null };
-  const at = (share) => known[Math.round(share * (known.length - 1))];
+  const ranked = evenly(known).sort();
+  const at = (share) => ranked[Math.round(share * (ranked.length - 1))];
+  const whole = extent(known);
   // A few extremes would leave one colour for everything else.
-  const [low, high] = known.length > 50 ? [at(0.02), at(0.98)] : [known[0], known.at(-1)];
+  const [low, high] = known.length > 50 ? [at(0.02), at(0.98)] : whole;
   for (let row = 0; row < values.length; row += 1) {
     if (Number.isNaN(values[row])) continue;
     const share = Math.min(Math.max((values[row] - low) / (high - low || 1), 0), 1);
     tints[row] = FIRST_TINT + Math.round(share * (RAMP_STEPS - 1));
   }
-  return { kind: "metric", low, high, isCut: [known[0] < low, known.at(-1) > high] };
+  return { kind: "metric", low, high, isCut: [whole[0] < low, whole[1] > high] };
 }
 
 function colourOfChoice({ values, codes }, tints) {
