@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Columns = NDArray[np.float32]
     Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
     Places = NDArray[np.int64]
 
 DEPTH = 3
@@ -50,12 +51,23 @@ class Boosted:
             residuals -= leaves[tree][_leaf(columns, splits[tree])]
         return cls(mean=mean, splits=splits, leaves=leaves)
 
-    def predict(self, columns: Columns) -> Floats:
-        """The expected targets of rows."""
-        total = np.full(len(columns), self.mean)
-        for splits, leaves in zip(self.splits, self.leaves, strict=True):
-            total += leaves[_leaf(columns, splits)]
-        return total
+    def parts(self, columns: Columns, trees: Places, own: Flags | None = None, others: Places | None = None) -> Floats:
+        """What some of the trees say of each row (trees x rows); with `mean`, all of them add up to the prediction.
+
+        The columns of `own` are read from the rows `others` instead: as if their answers had been shuffled.
+        """
+        rows = np.arange(len(columns))
+        nodes = np.zeros((len(trees), len(columns)), dtype=np.int64)
+        for _ in range(DEPTH):
+            asked = self.splits[trees[:, None], nodes]
+            of = rows if own is None or others is None else np.where(own[asked], others, rows)
+            nodes = 2 * nodes + 2 - (columns[of, asked] > 0)
+        found: Floats = self.leaves[trees[:, None], nodes - _INNER]
+        return found
+
+    def using(self, own: Flags) -> Places:
+        """The trees that ask one of these columns."""
+        return np.flatnonzero(own[self.splits].any(axis=1))
 
 
 def best_split(columns: Columns, targets: Floats, fewest: int) -> int | None:

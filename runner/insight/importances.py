@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from runner.insight.boosting import Boosted
+from runner.insight.boosting import TREES, Boosted
 from runner.insight.encoding import INACTIVE, encode, order_of
 
 if TYPE_CHECKING:
@@ -92,16 +92,16 @@ def _crossed(encoded: Encoded, targets: Floats, rng: np.random.Generator) -> tup
         known = np.ones(len(targets), dtype=np.bool_)
         known[left_out] = False
         model = Boosted.fit(encoded.columns[known], targets[known], rng)
-        seen = encoded.columns[left_out]
-        predicted[left_out] = model.predict(seen)
-        error = np.square(predicted[left_out] - targets[left_out]).sum()
-        used = np.unique(encoded.owners[np.unique(model.splits)])
-        for unit in used:
+        seen, wanted = encoded.columns[left_out], targets[left_out]
+        parts = model.parts(seen, np.arange(TREES))
+        predicted[left_out] = model.mean + parts.sum(axis=0)
+        error = np.square(predicted[left_out] - wanted).sum()
+        for unit in range(len(encoded.units)):
             own = encoded.owners == unit
-            for _ in range(_SHUFFLES):
-                shuffled = seen.copy()
-                shuffled[:, own] = seen[rng.permutation(len(seen))][:, own]
-                worse[unit] += np.square(model.predict(shuffled) - targets[left_out]).sum() - error
+            trees = model.using(own)  # the others say what they said
+            for _ in range(_SHUFFLES if len(trees) else 0):
+                changed = model.parts(seen, trees, own, rng.permutation(len(seen))) - parts[trees]
+                worse[unit] += np.square(predicted[left_out] + changed.sum(axis=0) - wanted).sum() - error
     return spearman(predicted, targets), worse
 
 

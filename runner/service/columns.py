@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from runner.store import Repository
-    from runner.store.queries import Columns
+    from runner.store.queries import Columns, MetricValues
     from runner.store.queries import MetricColumn as Recorded
     from search_spaces.values import Value
 
@@ -67,8 +67,8 @@ class Table:
     @classmethod
     def read(cls, repository: Repository, study_id: str, metrics: Sequence[str], after: int = 0) -> Table:
         """The evaluations of a study above an id, with some metrics."""
-        columns = repository.columns(study_id, metrics, after=after)
-        return cls(
+        columns = repository.columns(study_id, metrics if after else (), after=after)
+        table = cls(
             study_id=study_id,
             after=after,
             ids=columns.ids,
@@ -78,13 +78,15 @@ class Table:
             counts=_counting(columns),
             _numbers={metric: _numbers(column) for metric, column in columns.metrics.items()},
         )
+        for metric in metrics:
+            table.numbers(repository, metric)
+        return table
 
     def numbers(self, repository: Repository, metric: str) -> Numbers:
         """One metric."""
         with self._lock:
             if metric not in self._numbers:
-                column = repository.metric_column(self.study_id, metric, self.ids)
-                self._numbers[metric] = _numbers(column)
+                self._numbers[metric] = _aligned(repository.metric_values(self.study_id, metric), self.ids)
             return self._numbers[metric]
 
     def choices(self, repository: Repository, names: Sequence[str]) -> dict[str, Choice]:
@@ -124,6 +126,19 @@ def _counting(columns: Columns) -> NDArray[np.bool_]:
 def _numbers(column: Recorded) -> Numbers:
     codes = [NO_PROVENANCE if each is None else _CODES[each] for each in column.provenances]
     return Numbers(values=np.array(column.values, dtype=np.float64), provenances=np.array(codes, dtype=np.uint8))
+
+
+def _aligned(found: MetricValues, ids: Sequence[int]) -> Numbers:
+    """The values of these evaluations, whose ids ascend; others have come since those were read."""
+    numbers = np.array(found.ids, dtype=np.int64)
+    known = np.array(ids, dtype=np.int64)
+    places = np.searchsorted(known, numbers)
+    ours = np.append(known, -1)[places] == numbers
+    values = np.full(len(known), np.nan)
+    provenances = np.full(len(known), NO_PROVENANCE, dtype=np.uint8)
+    values[places[ours]] = np.array(found.values, dtype=np.float64)[ours]
+    provenances[places[ours]] = np.array([_CODES[each] for each in found.provenances], dtype=np.uint8)[ours]
+    return Numbers(values=values, provenances=provenances)
 
 
 def _choices(texts: Sequence[str], names: Sequence[str]) -> dict[str, Choice]:

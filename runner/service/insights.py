@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from runner.insight.encoding import read_answers, units_of
 from runner.insight.importances import judge
@@ -58,9 +59,14 @@ class Insights:
         return self._kept.get(
             study.id,
             stamp_of(repository, study),
-            lambda: self._computed(repository, study, spec),
+            lambda: self._alone(repository, study, spec),
             changing=study.state == "running",
         )
+
+    def _alone(self, repository: Repository, study: StudyRecord, spec: StudySpec) -> Insight:
+        # Small matrices: on a busy machine BLAS threads wait for each other far longer than they compute.
+        with threadpool_limits(1, user_api="blas"):
+            return self._computed(repository, study, spec)
 
     def _computed(self, repository: Repository, study: StudyRecord, spec: StudySpec) -> Insight:
         table = self._fronts.table(repository, study, tuple(spec.goals))

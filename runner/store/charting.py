@@ -1,18 +1,18 @@
 """Evaluations column by column, and samples of them: what charts and statistics are made of.
 
-Owns how whole columns are read: a study may hold 100,000 evaluations, and rows of the driver cost a third of what a
-record for each of them would.
+Owns how whole columns are read: a study may hold 100,000 evaluations, and a record for each of them would cost three
+times what the values of the driver cost.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import aliased
 
 from runner.store.lookup import require_study
-from runner.store.queries import Columns, MetricColumn, Pair
+from runner.store.queries import Columns, MetricColumn, MetricValues, Pair
 from runner.store.tables import EvaluationRow, ValueRow
 from runner.store.transactions import Transactions
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Executable
+    from sqlalchemy import ColumnElement, Connection, Select
 
-    from runner.store.records import EvaluationState, Provenance
 
 _ASKED_AT_ONCE = 500  # numbers in one IN (...)
+_READ_AT_ONCE = 500  # rows
 
 
 class Charting(Transactions):
@@ -39,14 +39,14 @@ class Charting(Transactions):
         with self._reading() as connection:
             require_study(connection, study_id)
             new = _newer(connection, study_id, after)
-            rows = _rows(connection, select(*fields).where(*new).order_by(EvaluationRow.sequence))
-            ids, digests, fidelities, states = zip(*rows, strict=True) if rows else ((), (), (), ())
+            ordered = select(*fields).where(*new).order_by(EvaluationRow.sequence)
+            ids, digests, fidelities, states = _lists(connection, ordered)
             places = {number: place for place, number in enumerate(ids)}
             return Columns(
                 ids=ids,
                 digests=digests,
                 fidelities=fidelities,
-                states=cast("Sequence[EvaluationState]", states),
+                states=states,
                 metrics={metric: _column(connection, study_id, metric, places, new, after) for metric in metrics},
             )
 
@@ -57,12 +57,14 @@ class Charting(Transactions):
         with self._reading() as connection:
             return connection.scalar(wanted) or 0
 
-    def metric_column(self, study_id: str, metric: str, ids: Sequence[int]) -> MetricColumn:
-        """One metric of these evaluations of a study, in their order."""
+    def metric_values(self, study_id: str, metric: str) -> MetricValues:
+        """One metric of all evaluations of a study that have it, in no order."""
+        wanted = select(ValueRow.evaluation_id, ValueRow.value, ValueRow.provenance)
+        wanted = wanted.where(ValueRow.study_id == study_id, ValueRow.metric == metric, ValueRow.best)
         with self._reading() as connection:
             require_study(connection, study_id)
-            places = {number: place for place, number in enumerate(ids)}
-            return _column(connection, study_id, metric, places, (), 0)
+            ids, values, provenances = _lists(connection, wanted)
+            return MetricValues(ids=ids, values=values, provenances=provenances)
 
     def architectures(self, study_id: str, *, after: int = 0) -> dict[int, str]:
         """The canonical JSON of the architecture of each evaluation, by its id, in the order of their commits."""
@@ -70,7 +72,7 @@ class Charting(Transactions):
             require_study(connection, study_id)
             wanted = select(EvaluationRow.id, EvaluationRow.architecture_json)
             wanted = wanted.where(*_newer(connection, study_id, after)).order_by(EvaluationRow.sequence)
-            return dict(_rows(connection, wanted))
+            return dict(zip(*_lists(connection, wanted), strict=True))
 
     def architectures_of(self, study_id: str, ids: Sequence[int]) -> dict[int, str]:
         """The same of these evaluations alone."""
@@ -78,7 +80,7 @@ class Charting(Transactions):
         wanted = select(EvaluationRow.id, EvaluationRow.architecture_json).where(EvaluationRow.study_id == study_id)
         with self._reading() as connection:
             for some in _parts(ids):
-                found.update(_rows(connection, wanted.where(EvaluationRow.id.in_(some))))
+                found.update(zip(*_lists(connection, wanted.where(EvaluationRow.id.in_(some))), strict=True))
         return found
 
     def times_of(self, study_id: str, ids: Sequence[int]) -> dict[int, datetime]:
@@ -149,20 +151,27 @@ def _column(
         wanted = wanted.where(ValueRow.best, *new)
     else:
         wanted = wanted.where(ValueRow.study_id == study_id, ValueRow.best)
-    for number, value, provenance in _rows(connection, wanted):
-        if (place := places.get(number)) is not None:  # one that came since the ids were read
-            values[place] = value
-            provenances[place] = provenance
-    return MetricColumn(values=values, provenances=cast("Sequence[Provenance | None]", provenances))
+    for number, value, provenance in zip(*_lists(connection, wanted), strict=True):
+        place = places[number]
+        values[place] = value
+        provenances[place] = provenance
+    return MetricColumn(values=values, provenances=provenances)
 
 
-def _rows(connection: Connection, wanted: Executable) -> Sequence[tuple[Any, ...]]:
-    """The driver's own rows, of texts and plain numbers alone: nothing is converted."""
+def _lists(connection: Connection, wanted: Select[*tuple[Any, ...]]) -> list[list[Any]]:
+    """The driver's own rows as a list a column, of texts and plain numbers alone: nothing is converted.
+
+    Some rows at a time, so that they are gone before Python's collector looks at them: with 100,000 of them it takes as
+    long as the database.
+    """
     result = connection.execute(wanted)
     assert result.cursor is not None
-    rows: Sequence[tuple[Any, ...]] = result.cursor.fetchall()
+    lists: list[list[Any]] = [[] for _ in wanted.selected_columns]
+    while rows := result.cursor.fetchmany(_READ_AT_ONCE):
+        for column, part in zip(lists, zip(*rows, strict=True), strict=True):
+            column.extend(part)
     result.close()
-    return rows
+    return lists
 
 
 def _parts(ids: Sequence[int]) -> list[Sequence[int]]:

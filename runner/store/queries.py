@@ -54,6 +54,15 @@ class MetricColumn:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MetricValues:
+    """One metric of those evaluations that have it, by their ids: the values that count."""
+
+    ids: Sequence[int]
+    values: Sequence[float]
+    provenances: Sequence[Provenance]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Columns:
     """All evaluations of a study in the order of their commits, column by column; all have the same length."""
 
