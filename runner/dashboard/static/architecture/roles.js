@@ -29,8 +29,9 @@ const SEES_ALL = "full";
 const LIKE_THE_SPAN = "same";
 
 /** The parts of a layer: `answers` are its own by name, `above` those of what it stands in (its stage, the whole).
- *  {kind, value, width, ownWidth, heads: {query, key, value} (counts or null),
- *   spans: [{name, value: number or "full"}], ratio: {name, value} or null, gate, attention, bits, notches: [{name, value}], rest: [[name, value]]}. */
+ *  {kind, value, width, ownWidth, heads: {query, key, value} (counts or null), ratio: {name, value} or null,
+ *   spans: [{name, value: a number or "full"}], gate, attention, bits,
+ *   notches: [{name, value}], rest: [[name, value]]}. */
 export function rolesOf(answers, above = {}) {
   const left = new Map(Object.entries(answers));
   const take = (name, fits) => {

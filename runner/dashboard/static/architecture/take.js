@@ -15,20 +15,25 @@ const MAIN = "onnx"; // every bundle has it
 const MAY_ASK = ["submit", "admin"];
 
 /** Fill `section` for an architecture.  `about`: {found, study, metrics (items), formats (of the catalogue), session};
- *  `onDone()` is called when a job has left new numbers, and gives a promise of the architecture's newer document. */
+ *  `onDone()` is called when a job has left new numbers, and gives a promise of {found, metrics} as they are then. */
 export function createTake(section, about, onDone) {
   const { study, formats, session } = about;
-  let found = about.found;
+  let { found, metrics } = about;
   const path = `/studies/${encodeURIComponent(study.id)}`;
   const may = session.scopes.some((scope) => MAY_ASK.includes(scope));
   const keys = new Map(); // by what is asked for: the same key until it is known whether it was heard
-  const cards = new Map(); // by id: {stamp, element}
+  const cards = new Map(); // by id: {stamp, element, state}
   const said = h("p", { class: "note", role: "status" });
   const list = h("ul", { class: "jobs" });
   const none = h("p", { class: "empty", hidden: true }, "Nothing was asked of this architecture yet.");
+  const trouble = h("div", { role: "status" });
   let timer = null;
-  let jobs = [];
+  let all = []; // jobs of the study
+  let workers = null;
+  let artifacts = new Map(); // by id
   let busy = false;
+  let looking = false;
+  let lookAgain = false;
 
   const boxes = formats.map((format) => box(format, study.spec?.export?.formats ?? [MAIN]));
   const chosen = () => boxes.filter(({ input }) => input.checked).map(({ name }) => name);
@@ -86,6 +91,7 @@ export function createTake(section, about, onDone) {
       copyButton(() => exportPython(study.name, found.digest, chosen()), "Copy as Python"),
     ),
     said,
+    trouble,
     none,
     list,
   );
@@ -114,24 +120,27 @@ export function createTake(section, about, onDone) {
     if (busy) return;
     const intention = JSON.stringify(body);
     if (!keys.has(intention)) keys.set(intention, newKey());
-    busy = true;
-    for (const button of buttons) button.disabled = true;
-    said.textContent = "Asking.";
+    setBusy(true);
     try {
       const job = await post(`${path}/jobs`, body, { key: keys.get(intention) });
       keys.delete(intention);
       said.textContent = `Asked for: ${body.kind}.`;
-      jobs = [...jobs.filter((each) => each.id !== job.id), job];
-      draw({});
+      all = [...all.filter((each) => each.id !== job.id), job];
+      draw();
     } catch (error) {
       // Where nobody answered it may have been heard: the next try has the same key, and is carried out once.
       if (error instanceof ApiProblem) keys.delete(intention);
       said.textContent = problemWords(error);
     } finally {
-      busy = false;
-      for (const button of buttons) button.disabled = false;
+      setBusy(false);
     }
-    await look();
+    look();
+  }
+
+  function setBusy(now) {
+    busy = now;
+    // Unlike a disabled button, one that says so keeps the focus.
+    for (const button of buttons) button.setAttribute("aria-disabled", String(now));
   }
 
   async function cancel(job) {
@@ -141,7 +150,7 @@ export function createTake(section, about, onDone) {
     } catch (error) {
       said.textContent = problemWords(error);
     }
-    await look();
+    look();
   }
 
   function again(job) {
@@ -149,60 +158,78 @@ export function createTake(section, about, onDone) {
     return ask(job.payload.formats ? { ...body, formats: job.payload.formats } : body);
   }
 
-  /** Read the jobs, and what their entries need, and draw them. */
+  /** Read the jobs and what their entries need, and draw them; once more where that is asked for meanwhile. */
   async function look() {
-    clearTimeout(timer);
-    try {
-      const all = (await get(`${path}/jobs`)).items;
-      const before = new Map(jobs.map((job) => [job.id, job.state]));
-      jobs = all.filter((job) => concerns(job, found));
-      const complete = jobs.filter((job) => job.state === "complete");
-      const [workers, artifacts] = await Promise.all([
-        jobs.some(({ state }) => state === "queued") ? get("/workers").then(({ items }) => items) : null,
-        complete.length > 0 ? get(`${path}/artifacts`).then(({ items }) => items) : [],
-      ]);
-      if (complete.some((job) => UNDER_WAY.includes(before.get(job.id)))) found = (await onDone()) ?? found;
-      draw({ all, workers, artifacts: new Map(artifacts.map((artifact) => [artifact.id, artifact])) });
-    } catch (error) {
-      said.textContent = `${problemWords(error)} Looking again.`;
+    if (looking) {
+      lookAgain = true;
+      return;
     }
+    looking = true;
     clearTimeout(timer);
-    if (jobs.some(({ state }) => UNDER_WAY.includes(state)) || said.textContent.endsWith("Looking again."))
-      timer = setTimeout(look, LOOK_MS);
+    let lost = false;
+    do {
+      lookAgain = false;
+      try {
+        await read();
+        lost = false;
+        replace(trouble);
+        draw();
+      } catch (error) {
+        lost = true;
+        replace(
+          trouble,
+          h("p", { class: "why" }, `${problemWords(error)} What stands below is older; looking again.`),
+        );
+      }
+    } while (lookAgain);
+    looking = false;
+    if (lost || own().some(({ state }) => UNDER_WAY.includes(state))) timer = setTimeout(look, LOOK_MS);
   }
 
-  function draw({ all = jobs, workers = null, artifacts = new Map() }) {
-    if (said.textContent.endsWith("Looking again.")) said.textContent = "";
-    none.hidden = jobs.length > 0;
-    const newest = [...jobs].reverse();
+  async function read() {
+    const before = new Map(all.map((job) => [job.id, job.state]));
+    const { items } = await get(`${path}/jobs`);
+    const mine = items.filter((job) => concerns(job, found));
+    const complete = mine.filter((job) => job.state === "complete");
+    const [newWorkers, newArtifacts] = await Promise.all([
+      mine.some(({ state }) => state === "queued") ? get("/workers") : null,
+      complete.length > 0 ? get(`${path}/artifacts`) : null,
+    ]);
+    if (complete.some((job) => UNDER_WAY.includes(before.get(job.id)))) ({ found, metrics } = await onDone());
+    all = items;
+    workers = newWorkers?.items ?? null;
+    artifacts = new Map((newArtifacts?.items ?? []).map((artifact) => [artifact.id, artifact]));
+  }
+
+  function own() {
+    return all.filter((job) => concerns(job, found));
+  }
+
+  function draw() {
+    const newest = own().reverse();
+    none.hidden = newest.length > 0;
     const focused = document.activeElement?.dataset?.act;
-    for (const [id] of cards) if (!newest.some((job) => job.id === id)) cards.delete(id);
-    const elements = newest.map((job) => {
-      const ahead = all.filter((each) => UNDER_WAY.includes(each.state) && each.created_at < job.created_at).length;
-      const around = { found, metrics: about.metrics, artifacts, workers, ahead, may };
-      const stamp = JSON.stringify([
-        job,
-        workers,
-        ahead,
-        found.numbers,
-        job.state === "complete" ? [...artifacts] : null,
-      ]);
-      const kept = cards.get(job.id);
-      if (kept?.stamp === stamp) return kept.element;
-      const element = jobCard(job, around, { cancel, again });
-      cards.set(job.id, { stamp, element });
-      announce(kept?.state, job);
-      cards.get(job.id).state = job.state;
-      return element;
-    });
-    replace(list, elements);
+    const shown = new Set(newest.map(({ id }) => id));
+    for (const id of cards.keys()) if (!shown.has(id)) cards.delete(id);
+    replace(list, newest.map(entry));
     if (focused !== undefined && document.activeElement?.dataset?.act !== focused) {
       [...section.querySelectorAll("[data-act]")].find((each) => each.dataset.act === focused)?.focus();
     }
   }
 
-  function announce(before, job) {
-    if (before !== undefined && before !== job.state) said.textContent = `${job.kind}: ${job.state}.`;
+  /** The entry of a job: the one that is there, as long as it says the same. */
+  function entry(job) {
+    const waits = job.state === "queued";
+    const ahead = all.filter((each) => UNDER_WAY.includes(each.state) && each.created_at < job.created_at).length;
+    const around = { found, metrics, artifacts, workers, ahead, may };
+    const done = job.state === "complete" ? [found.numbers, [...artifacts]] : null;
+    const stamp = JSON.stringify([job, waits ? [workers, ahead] : null, done]);
+    const kept = cards.get(job.id);
+    if (kept?.stamp === stamp) return kept.element;
+    if (kept !== undefined && kept.state !== job.state) said.textContent = `${job.kind}: ${job.state}.`;
+    const element = jobCard(job, around, { cancel, again });
+    cards.set(job.id, { stamp, element, state: job.state });
+    return element;
   }
 
   follow(study.id, (event) => {

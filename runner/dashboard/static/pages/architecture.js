@@ -131,7 +131,7 @@ const draws = [
 async function again() {
   reading = null;
   await Promise.all(draws.map((each) => each.refresh()));
-  return (await readAll(AbortSignal.timeout(60_000))).found;
+  return readAll(AbortSignal.timeout(60_000));
 }
 
 let take = null;
