@@ -83,11 +83,13 @@ function frontOf({ count, id, digest, metrics: { error, latency } }, most) {
     && error.value[row] <= most).sort((a, b) => latency.value[a] - latency.value[b]);
   const kept = [];
   for (const row of rows) if (kept.length === 0 || error.value[row] < error.value[kept.at(-1)]) kept.push(row);
-  const points = kept.map((row) => ({ digest: digest[row], evaluation_id: id[row], architecture: {}, later: {}, values: [
+  const points = kept.map((row) => ({ digest: digest[row], evaluation_id: id[row], architecture: {}, later: {},
+    values: [
     { metric: "error", value: error.value[row], lower: error.value[row] - 0.004, upper: error.value[row] + 0.004,
       provenance: "inherited" },
     { metric: "latency", value: latency.value[row], provenance: "computed",
-      lower: row % 3 === 0 ? latency.value[row] * 0.93 : null, upper: row % 3 === 0 ? latency.value[row] * 1.08 : null },
+      lower: row % 3 === 0 ? latency.value[row] * 0.93 : null,
+      upper: row % 3 === 0 ? latency.value[row] * 1.08 : null },
   ] }));
   return { goals: { error: "minimize", latency: "minimize" }, evaluated: count, points, others: [], left_out: 0,
     knee: kept.length > 0 ? digest[kept[Math.floor(kept.length / 2)]] : null,
