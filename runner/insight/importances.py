@@ -123,18 +123,24 @@ def _importance(unit: Unit, share: float, targets: Floats, maximize: bool) -> Im
 def marginal_means(unit: Unit, targets: Floats) -> tuple[tuple[Value, ...], Floats]:
     """The values of a unit in their order, and how far the mean of the rows with each lies from that of all.
 
-    Of a kind of choice it is the sum over its members: what is expected if all of them have the value.  Values that
-    fewer than three rows have are left out, unless fewer than two values would be left.
+    Of a kind of choice it is the sum over its members, each counted as often as it applies: what is expected of an
+    architecture all of whose layers have the value.  Values that fewer than three rows have are left out, unless fewer
+    than two values would be left.
     """
+    applies = [float((member.codes != INACTIVE).mean()) for member in unit.members]
     for fewest in (_FEWEST, 1):
-        found: dict[tuple[type, Value], list[float]] = {}
-        for member in unit.members:
+        found: dict[tuple[type, Value], list[tuple[float, float]]] = {}
+        for member, weight in zip(unit.members, applies, strict=True):
             for value, mean in _means(member, targets, fewest):
-                found.setdefault((type(value), value), []).append(mean)
+                found.setdefault((type(value), value), []).append((weight, mean))
         if len(found) > 1:
             break
     values = sorted((value for _, value in found), key=order_of)
-    means = [float(np.mean(found[type(value), value])) * len(unit.members) for value in values]
+    # A member that does not offer a value is taken for like the others.
+    means = [
+        sum(applies) * sum(weight * mean for weight, mean in each) / sum(weight for weight, _ in each)
+        for each in (found[type(value), value] for value in values)
+    ]
     return tuple(values), np.array(means)
 
 
