@@ -13,11 +13,21 @@ from hypothesis import strategies as st
 from runner.front import read_front
 from runner.search.pareto import hypervolume
 from runner.service import fronts, kept
+from runner.service.columns import Table
 from runner.service.filters import read_filter
 from runner.service.kept import Kept
 from runner.service.problems import Problem
+from runner.store import Repository as Repository_
 from runner.store.queries import EVALUATION_FIELDS
-from tests.runner.service.studies import create_study, record_failure, record_search, start_study
+from search_spaces import Architecture
+from tests.runner.service.studies import (
+    an_evaluation,
+    create_study,
+    record_failure,
+    record_model,
+    record_search,
+    start_study,
+)
 from tests.runner.service.test_studies_api import pages
 
 if TYPE_CHECKING:
@@ -296,3 +306,89 @@ def test_a_front_that_is_read_in_part_is_the_whole_one(
     newest = [r.digest for r in reversed(digits.evaluations(study.id, "inherited"))][:3]
     on_front = {point["digest"] for point in document["points"]}
     assert set(newest) <= shown | on_front
+
+
+def test_columns_hold_choices(client: TestClient, digits: Repository) -> None:
+    records = digits.evaluations(digits.study("digits").id)
+    asked = {"choices": "width, depth,unheard,width", "metrics": "error"}
+    found = client.get(f"{STUDY}/columns", params=asked).json()
+    assert set(found["choices"]) == {"width", "depth", "unheard"}
+    assert found["choices"]["unheard"] == {"values": [], "code": [None] * len(records)}
+    width = found["choices"]["width"]
+    assert width["values"] == [32, 48, 64]
+    answers = [json.loads(record.architecture_json) for record in records]
+    assert [width["values"][code] for code in width["code"]] == [each["width"] for each in answers]
+    assert client.get(f"{STUDY}/columns").json()["choices"] == {}
+    for choices in ("", ",", "a\x00", ",".join(map(str, range(33)))):
+        assert client.get(f"{STUDY}/columns", params={"choices": choices}).json()["code"] == "bad_request"
+
+
+def test_a_choice_that_does_not_apply_is_null_and_types_stay_apart(client: TestClient, digits: Repository) -> None:
+    study = create_study(digits, "odd", {"error": {}})
+    start_study(digits, study)
+    for place, answer in enumerate([True, 1, 1.0, "1", HOSTILE, None]):
+        answers = {"place": place} if answer is None else {"place": place, "odd": answer}
+        digits.record_evaluation(study.id, an_evaluation(Architecture(answers)))
+    text = client.get("/api/v1/studies/odd/columns", params={"choices": "odd"}).text
+    found = json.loads(text)["choices"]["odd"]
+    kinds = [type(found["values"][code]).__name__ for code in found["code"][:5]]
+    assert kinds == ["bool", "int", "float", "str", "str"]
+    assert found["values"][found["code"][4]] == HOSTILE
+    assert found["code"][5] is None
+
+
+def test_columns_after_an_id_hold_what_is_new(client: TestClient, digits: Repository) -> None:
+    study = digits.study("digits")
+    other = create_study(digits, "between")  # whose ids lie between
+    start_study(digits, other)
+    record_search(digits, other, 3)
+    whole = client.get(f"{STUDY}/columns", params={"choices": "width"}).json()
+    last = whole["id"][-1]
+    asked = {"after": last, "choices": "width"}
+    assert client.get(f"{STUDY}/columns", params=asked).json()["count"] == 0
+    record_failure(digits, study, "loss is nan")
+    record_model(digits, study, Architecture({"width": 48}), 0.5)
+    new = client.get(f"{STUDY}/columns", params=asked).json()
+    again = client.get(f"{STUDY}/columns", params={"choices": "width"}).json()
+    assert new["count"] == 2
+    assert again["id"][-2:] == new["id"]
+    assert min(new["id"]) > last
+    assert new["state"] == ["failed", "complete"]
+    assert new["metrics"]["error"]["value"] == [None, 0.5]
+    assert new["metrics"]["error"]["provenance"] == [None, new["provenances"].index("retrained")]
+    assert new["choices"]["width"] == {"values": [48], "code": [None, 0]}
+    middle = client.get(f"{STUDY}/columns", params={"after": again["id"][20]}).json()
+    assert middle["id"] == again["id"][21:]
+    assert middle["metrics"]["error"]["value"] == again["metrics"]["error"]["value"][21:]
+    assert client.get(f"{STUDY}/columns", params={"after": -1}).status_code == 422
+    assert client.get(f"{STUDY}/columns", params={"after": 2**63}).status_code == 422
+    assert client.get(f"{STUDY}/columns", params={"after": 2**63 - 1}).json()["count"] == 0
+
+
+def test_what_came_while_columns_were_kept_is_left_out_of_all_of_them(digits: Repository) -> None:
+    study = digits.study("digits")
+    table = Table.read(digits, study.id, ["error"])
+    count = len(table.ids)
+    record_model(digits, study, Architecture({"width": 48}), 0.5)
+    assert len(table.numbers(digits, "latency_ms").values) == count
+    assert len(table.choices(digits, ["width"])["width"].codes) == count
+    assert json.loads(table.text(digits, ["error", "latency_ms"], ["width"]))["count"] == count
+
+
+def test_a_front_without_others_reads_few_rows_whole(
+    client: TestClient, digits: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    usual = Repository_.evaluations_of
+
+    def counted(self: Any, study_id: str, digests: Any) -> Any:
+        found = list(digests)
+        read.append(len(set(found)))
+        return usual(self, study_id, found)
+
+    monkeypatch.setattr(Repository_, "evaluations_of", counted)
+    front = read_front(digits.study("digits"), digits)
+    document = client.get(f"{STUDY}/front", params={"others": 0}).json()
+    assert len(document["points"]) == len(front.points)
+    assert document["left_out"] == len(front.others)
+    assert sum(read) <= len(front.points) + sum(bool(point.later) for point in front.others)
