@@ -11,12 +11,14 @@ import { answerText, lined, short } from "./words.js";
 export const WIDTH = 352;
 const BAND = 15; // height of a line of text
 const PAD = 5;
+const NOTE = 13; // height of a line beside a block
 const COLUMN = 6.8; // the widest that a sign of the fixed-width font gets at 11 units
 const LEFT = 34; // where blocks begin
 const INDENT = 8;
 const NARROWEST = 84;
 const WIDEST = 136;
 const BESIDE = LEFT + WIDEST + 10; // labels of bands
+const BESIDE_COLUMNS = Math.floor((WIDTH - BESIDE) / COLUMN);
 const AFTER = LEFT + WIDEST + 22; // the feed-forward part
 const NOTES = AFTER + 62;
 const NOTE_COLUMNS = Math.floor((WIDTH - NOTES) / COLUMN);
@@ -83,10 +85,10 @@ function heightOf(row, cell, roles, differing) {
   const difference = differing ? differenceLines(row, cell).length : 0;
   if (row.depth === 0) return wholeLines(cell) * BAND + difference * BAND + PAD * 2;
   if (cell === null) return BAND + difference * BAND + PAD;
-  if (row.inner) return (1 + stageLines(cell).length + difference) * BAND + PAD;
+  if (row.inner) return (1 + stageLines(cell).length + difference) * BAND + PAD * 2;
   const notes = notesOf(roles).length;
   const bands = (roles.heads.query === null ? 0 : 1) + (hasKeys(roles) ? 1 : 0) + roles.spans.length;
-  const beside = Math.max(BLOCK_HEIGHT, notes * 13);
+  const beside = Math.max(BLOCK_HEIGHT, notes * NOTE);
   return bands * BAND + beside + restLines(roles).length * BAND + difference * BAND + PAD * 2;
 }
 
@@ -130,17 +132,11 @@ function drawWhole({ group, y, marks, differing }, row, cell) {
   Object.entries(cell?.answers ?? {}).forEach(([name, value], at) => {
     const x = (at % CELLS) * (WIDTH / CELLS) + 2;
     const line = y + PAD + Math.floor(at / CELLS) * BAND + 11;
-    const label = short(name, CELL_COLUMNS - 4);
+    const told = short(answerText(value), CELL_COLUMNS / 2);
+    const label = short(name, CELL_COLUMNS - [...told].length - 1);
     group.append(
       titled(
-        text(x, line, [
-          svg("tspan", { class: "soft" }, `${label} `),
-          svg(
-            "tspan",
-            { class: "strong" },
-            short(answerText(value), Math.max(CELL_COLUMNS - [...label].length - 1, 3)),
-          ),
-        ]),
+        text(x, line, [svg("tspan", { class: "soft" }, `${label} `), svg("tspan", { class: "strong" }, told)]),
         `${name}: ${answerText(value)}`,
       ),
     );
@@ -157,7 +153,7 @@ function drawAbsent({ group, y, marks }, row) {
   );
 }
 
-function drawStage({ group, y, height, marks, differing }, row, cell) {
+function drawStage({ group, y, marks, differing }, row, cell) {
   mark(marks, "stage");
   group.append(
     svg("path", {
@@ -168,7 +164,8 @@ function drawStage({ group, y, height, marks, differing }, row, cell) {
     text(LEFT - 28, y + 18, [short(row.label, 40)], "strong"),
   );
   stageLines(cell).forEach((line, at) => group.append(text(LEFT, y + 18 + (at + 1) * BAND, [line], "spaced")));
-  if (differing) drawDifference(group, marks, differenceLines(row, cell), LEFT, y + height - PAD - 1, true);
+  const after = y + 18 + (stageLines(cell).length + 1) * BAND;
+  if (differing) drawDifference(group, marks, differenceLines(row, cell), LEFT, after);
 }
 
 function drawLayer({ group, y: top, marks, prefix, scale, height, differing }, row, roles) {
@@ -216,8 +213,10 @@ function drawLayer({ group, y: top, marks, prefix, scale, height, differing }, r
     group.append(ring({ x: AFTER - 8, y: upper + BLOCK_HEIGHT / 2 }));
   }
   if (ratio !== null) drawRatio(group, marks, roles, { upper, scale, prefix });
-  notesOf(roles).forEach((note, at) => group.append(text(NOTES, upper + 11 + at * 13, [note])));
-  y += Math.max(BLOCK_HEIGHT, notesOf(roles).length * 13);
+  const notes = notesOf(roles);
+  const highest = upper + Math.max(BLOCK_HEIGHT / 2 - (notes.length - 1) * (NOTE / 2), NOTE / 2) + 4;
+  notes.forEach((note, at) => group.append(text(NOTES, highest + at * NOTE, [note])));
+  y += Math.max(BLOCK_HEIGHT, notes.length * NOTE);
   const lower = upper + BLOCK_HEIGHT;
   if (hasKeys(roles)) {
     for (const [kind, x] of [
@@ -243,7 +242,7 @@ function drawLayer({ group, y: top, marks, prefix, scale, height, differing }, r
     const long = all ? WIDEST : 12 + (WIDEST - 24) * (value / scale.span);
     group.append(
       bracket({ x: LEFT, y: y + 9, width: long, all }),
-      text(BESIDE, y + 12, [`${name} ${answerText(value)}`]),
+      text(LEFT + long + 8, y + 12, [short(`${name} ${answerText(value)}`, BESIDE_COLUMNS)]),
     );
     y += BAND;
   }
