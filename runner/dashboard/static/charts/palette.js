@@ -11,12 +11,13 @@ const RAMP = {
   light: { lightness: [0.8, 0.3], chroma: [0.13, 0.12], hue: [100, 290] },
   dark: { lightness: [0.42, 0.93], chroma: [0.12, 0.12], hue: [290, 100] },
 };
-// Neighbours differ in lightness as well as in hue, so that nobody needs the hue alone.
+// Chosen so that the two nearest are as far apart as can be, for those who see all colours and for those who do not see
+// red, green or blue; the first ones are the farthest apart.
 const KINDS = {
-  light: [[0.5, 0.14, 255], [0.68, 0.15, 60], [0.4, 0.1, 150], [0.62, 0.17, 355], [0.72, 0.1, 215], [0.34, 0.13, 310],
-    [0.74, 0.13, 110], [0.46, 0.12, 35]],
-  dark: [[0.7, 0.13, 250], [0.85, 0.12, 80], [0.62, 0.12, 155], [0.75, 0.15, 355], [0.9, 0.07, 210], [0.6, 0.17, 305],
-    [0.93, 0.12, 110], [0.64, 0.14, 40]],
+  light: [[0.41, 0.08, 243], [0.69, 0.17, 52], [0.69, 0.15, 300], [0.51, 0.08, 75], [0.32, 0.12, 16], [0.68, 0.1, 172],
+    [0.33, 0.18, 292], [0.54, 0.16, 283]],
+  dark: [[0.75, 0.13, 247], [0.95, 0.11, 110], [0.58, 0.12, 104], [0.58, 0.15, 271], [0.8, 0.15, 76], [0.69, 0.08, 6],
+    [0.87, 0.09, 197], [0.58, 0.17, 347]],
 };
 
 /** The scheme that the page shows now: "light" or "dark". */
@@ -36,11 +37,6 @@ export function onScheme(listener) {
     query.removeEventListener("change", listener);
     observer.disconnect();
   };
-}
-
-/** Whether movement is unwelcome. */
-export function stillness() {
-  return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 
 /** The chart's tokens under `host` as [red, green, blue], 0 to 255 each. */

@@ -23,15 +23,27 @@ export function createParallel(host, { onRanges, onSet }) {
     plot);
   const root = h("div", { class: "chart" }, scroll, note);
   let [view, order, axes, shows, lines, tokens, built] = [null, [], [], new Map(), null, null, ""];
-  let asked = 0;
+  let [asked, isHeld, later] = [0, false, null];
 
   replace(host, root);
   const observer = new ResizeObserver(() => ask());
   observer.observe(scroll);
   const endScheme = onScheme(() => { tokens = null; ask(); });
 
+  layer.addEventListener("pointerdown", () => (isHeld = true));
+  addEventListener("pointerup", release);
+  addEventListener("pointercancel", release);
+
+  /** New data would take the axis out of the hand that drags on it. */
+  function release() {
+    isHeld = false;
+    if (later !== null) update(later);
+  }
+
   function update(next) {
     const before = view;
+    later = isHeld && before?.data !== next.data ? next : null;
+    if (later !== null) return;
     view = { label: (name) => name, unit: () => "", goals: {}, mask: null, focusRow: -1, ...next };
     order = [...order.filter((name) => view.axes.includes(name)), ...view.axes.filter((name) => !order.includes(name))];
     if (before?.data !== view.data) axes = [];
@@ -146,6 +158,8 @@ export function createParallel(host, { onRanges, onSet }) {
     update,
     destroy() {
       cancelAnimationFrame(asked);
+      removeEventListener("pointerup", release);
+      removeEventListener("pointercancel", release);
       observer.disconnect();
       endScheme();
       root.remove();

@@ -63,9 +63,9 @@ export function numberAxis(axis, words, unit, height, set) {
     "aria-label": `${words}, ${end === "low" ? "lowest" : "highest"}`, "aria-valuemin": least, "aria-valuemax": most,
     onkeydown: (event) => key(event, end === "low" ? 0 : 1),
   }));
-  const marks = ticks(scale.domain, axis.log, Math.max(Math.floor(height / 60), 3));
-  const size = Math.max(Math.abs(least), Math.abs(most));
-  const ticksOf = tickWords(marks, axisUnit(unit, size).factor).map((word, place) => {
+  const { factor } = axisUnit(unit, Math.max(Math.abs(least), Math.abs(most)));
+  const marks = ticks(scale.domain, axis.log, Math.max(Math.floor(height / 60), 3), factor);
+  const ticksOf = tickWords(marks, factor).map((word, place) => {
     const tick = h("span", { class: "chart-tick" }, word);
     tick.style.top = `${scale.place(marks[place].at)}px`;
     return tick;

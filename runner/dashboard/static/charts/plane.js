@@ -1,7 +1,7 @@
 // What the small charts share: a drawing as wide as its host, with two axes in SVG.
 
 import { h, replace, svg } from "../core/dom.js";
-import { axisUnit, scale, ticks, tickWords } from "./scales.js";
+import { axisTicks, scale, tickWords } from "./scales.js";
 
 const LETTER = 6.8;
 
@@ -34,10 +34,9 @@ export function createDrawing(host, draw) {
  *  box: {left, top, right, foot}, parts: the elements of grid, ticks and titles}. */
 export function plane(width, height, x, y, { room = 0 } = {}) {
   const [top, foot] = [28, height - 44];
-  const written = (axis) => axisUnit(axis.unit ?? "", Math.max(...axis.domain.map(Math.abs)));
   const marksOf = (axis, wanted) => {
-    const marks = ticks(axis.domain, false, wanted);
-    return { marks, words: tickWords(marks, written(axis).factor) };
+    const [marks, factor, unit] = axisTicks({ domain: axis.domain, log: false }, axis.unit ?? "", wanted);
+    return { marks, words: tickWords(marks, factor), title: `${axis.label}${unit === "" ? "" : ` (${unit})`}` };
   };
   const up = marksOf(y, Math.max(Math.floor(height / 60), 3));
   const left = Math.max(Math.ceil(Math.max(...up.words.map((word) => word.length), 3) * LETTER) + 12, 40);
@@ -55,9 +54,8 @@ export function plane(width, height, x, y, { room = 0 } = {}) {
     parts.push(svg("line", { class: "chart-grid", x1: left, x2: right, y1: py, y2: py }),
       svg("text", { x: left - 7, y: py + 4, "text-anchor": "end" }, up.words[place]));
   });
-  const titled = (axis) => `${axis.label}${written(axis).unit === "" ? "" : ` (${written(axis).unit})`}`;
   parts.push(svg("path", { class: "chart-frame", d: `M${left} ${top}V${foot}H${right}` }),
-    svg("text", { class: "chart-title", x: right, y: foot + 36, "text-anchor": "end" }, titled(x)),
-    svg("text", { class: "chart-title", x: 4, y: 16 }, titled(y)));
+    svg("text", { class: "chart-title", x: right, y: foot + 36, "text-anchor": "end" }, across.title),
+    svg("text", { class: "chart-title", x: 4, y: 16 }, up.title));
   return { ...scales, box: { left, top, right, foot }, parts };
 }

@@ -1,6 +1,7 @@
 // Axes as arithmetic: how a value becomes a place, and which round values get a line.  Logarithmic axes have base 10.
 
 const BYTES = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]];
+const TIMES = [[172_800, 86_400, "d"], [7_200, 3_600, "h"], [120, 60, "min"]];
 const COUNTS = [[1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]];
 
 /** Values as they are laid out: themselves, or their logarithms, NaN where there is none. */
@@ -41,14 +42,15 @@ export function padded([low, high], share = 0.05) {
   return [low - share * length, high + share * length];
 }
 
-/** Round values inside a domain (laid-out), about `wanted` of them: [{at (laid-out), value}]. */
-export function ticks(domain, log, wanted) {
+/** Round values inside a domain (laid-out), about `wanted` of them: [{at (laid-out), value}]; round in the unit that
+ *  they are written in, so many of the metric's own as `factor` says. */
+export function ticks(domain, log, wanted, factor = 1) {
   if (log && domain[1] - domain[0] > 0.9) {
     const found = decades(domain, wanted);
     if (found.length > 1) return found;
   }
   const ends = log ? domain.map((end) => 10 ** end) : domain;
-  const step = roundStep((ends[1] - ends[0]) / Math.max(wanted, 1));
+  const step = roundStep((ends[1] - ends[0]) / factor / Math.max(wanted, 1)) * factor;
   const found = [];
   const first = Math.ceil(ends[0] / step - 1e-9);
   for (let place = first; place * step <= ends[1] + step * 1e-9 && found.length < 50; place += 1) {
@@ -65,9 +67,20 @@ export function axisUnit(unit, size) {
     const [factor, name] = BYTES.find(([each]) => size >= each) ?? BYTES.at(-1);
     return { factor, unit: name };
   }
+  if (unit === "s") {
+    const found = TIMES.find(([least]) => size >= least);
+    if (found !== undefined) return { factor: found[1], unit: found[2] };
+  }
   if (size < 10_000) return { factor: 1, unit };
   const [factor, prefix] = COUNTS.find(([each]) => size >= each) ?? COUNTS.at(-1);
   return { factor, unit: `${prefix} ${unit}`.trim() };
+}
+
+/** The ticks of an axis {domain, log} in the unit it is written in: [ticks, factor, unit]. */
+export function axisTicks({ domain, log }, unit, wanted) {
+  const size = Math.max(...domain.map((end) => Math.abs(log ? 10 ** end : end)));
+  const written = axisUnit(unit, size);
+  return [ticks(domain, log, wanted, written.factor), written.factor, written.unit];
 }
 
 /** What stands at each tick, in the unit of `axisUnit`; with as many digits as tell neighbours apart. */

@@ -2,11 +2,12 @@
 // selected in and walked along by keyboard.  It owns zoom and mode; what is selected and looked at, the page does.
 
 import { replace, svg } from "../core/dom.js";
+import { ORDER } from "../data/study_data.js";
 import { listen } from "./gestures.js";
 import { createNearest } from "./nearest.js";
 import { onScheme, readTokens } from "./palette.js";
 import { pictureOf } from "./picture.js";
-import { axisUnit, roundedTo, scale, ticks, tickWords } from "./scales.js";
+import { axisTicks, roundedTo, scale, tickWords } from "./scales.js";
 import { axisWords, boundLines, gridLines, namedPoints } from "./scatter_axes.js";
 import { countInside, createPainter, frontRadius, splitBy } from "./scatter_draw.js";
 import { createFrame } from "./scatter_frame.js";
@@ -50,9 +51,11 @@ export function createScatter(host, { onSelect, onFocus, onPick }, { mostDrawn =
   const endScheme = onScheme(() => { tokens = null; writeLegend(); ask(); });
 
   function update(view) {
-    const full = { label: (name) => name, unit: () => "", colour: null, size: null, mask: null, focusRow: -1,
+    const full = { colour: null, size: null, mask: null, focusRow: -1,
       pickedRows: [], showDominated: true, ...view, bounds: view.bounds ?? view.data.bounds,
-      goals: view.goals ?? view.data.goals };
+      goals: view.goals ?? view.data.goals,
+      label: (name) => (name === ORDER ? "evaluation" : view.label(name)),
+      unit: (name) => (name === ORDER ? "" : view.unit(name) ?? "") };
     const before = now.view;
     const isNew = before === null || SCENE_FIELDS.some((name) => !Object.is(before[name], full[name]));
     const cursorDigest = cursor >= 0 ? before.data.digests[cursor] : null;
@@ -93,7 +96,7 @@ export function createScatter(host, { onSelect, onFocus, onPick }, { mostDrawn =
       return;
     }
     painter.paint(view, scene, split, scales, tokens, settling !== 0);
-    replace(frame.grid, gridLines(scales.x, scales.y, box));
+    replace(frame.grid, gridLines(view, scales.x, scales.y, box));
     replace(frame.still, boundLines(view, scales.x, scales.y, box), axisWords(view, scene, scales.x, scales.y, box),
       namedPoints(view, spotOf, 6, box));
     drawLive();
@@ -113,9 +116,7 @@ export function createScatter(host, { onSelect, onFocus, onPick }, { mostDrawn =
     }
     const wanted = [Math.max(Math.floor(width / 110), 3), Math.max(Math.floor(height / 60), 3)];
     const domain = part.domain("y");
-    const marks = ticks(domain, view.logY, wanted[1]);
-    const size = Math.max(...domain.map((end) => Math.abs(view.logY ? 10 ** end : end)));
-    const words = tickWords(marks, axisUnit(view.unit(view.y) ?? "", size).factor);
+    const words = tickWords(...axisTicks({ domain, log: view.logY }, view.unit(view.y), wanted[1]));
     const widest = Math.max(...words.map((word) => word.length), 3);
     const left = Math.max(Math.ceil(widest * LETTER) + 12, 40);
     box = {

@@ -3,7 +3,7 @@
 import { svg } from "../core/dom.js";
 import { quantity } from "../core/format.js";
 import { ORDER } from "../data/study_data.js";
-import { axisUnit, ticks, tickWords } from "./scales.js";
+import { axisTicks, tickWords } from "./scales.js";
 
 const LETTER = 6.6; // pixels, of the 12 px type, on average
 const LINE = 16;
@@ -21,13 +21,13 @@ export function axisTitle(view, name, goal, unit) {
 }
 
 /** The grid under the marks. */
-export function gridLines(scaleX, scaleY, box) {
+export function gridLines(view, scaleX, scaleY, box) {
   const lines = [];
-  for (const { at } of ticks(scaleX.domain, scaleX.log, box.ticks[0])) {
+  for (const { at } of axisTicks(scaleX, view.unit(view.x), box.ticks[0])[0]) {
     const x = Math.round(box.left + scaleX.place(at)) + 0.5;
     lines.push(svg("line", { class: "chart-grid", x1: x, x2: x, y1: box.top, y2: box.top + box.height }));
   }
-  for (const { at } of ticks(scaleY.domain, scaleY.log, box.ticks[1])) {
+  for (const { at } of axisTicks(scaleY, view.unit(view.y), box.ticks[1])[0]) {
     const y = Math.round(box.top + scaleY.place(at)) + 0.5;
     lines.push(svg("line", { class: "chart-grid", x1: box.left, x2: box.left + box.width, y1: y, y2: y }));
   }
@@ -39,10 +39,8 @@ export function axisWords(view, scene, scaleX, scaleY, box) {
   const [right, foot] = [box.left + box.width, box.top + box.height];
   const found = [svg("path", { class: "chart-frame", d: `M${box.left} ${box.top}V${foot}H${right}` })];
   const [across, up] = [scaleX, scaleY].map((scale, place) => {
-    const marks = ticks(scale.domain, scale.log, box.ticks[place]);
-    const size = Math.max(...scale.domain.map((end) => Math.abs(scale.log ? 10 ** end : end)));
-    const unit = axisUnit(view.unit([view.x, view.y][place]) ?? "", size);
-    return { marks, words: tickWords(marks, unit.factor), unit: unit.unit };
+    const [marks, factor, unit] = axisTicks(scale, view.unit([view.x, view.y][place]), box.ticks[place]);
+    return { marks, words: tickWords(marks, factor), unit };
   });
   let taken = -Infinity;
   across.marks.forEach(({ at }, place) => {
@@ -116,6 +114,7 @@ export function namedPoints(view, places, radius, box) {
   };
   add(data.kneeRow, "knee", "is-knee");
   for (const [name, row] of Object.entries(data.endRows)) add(row, `best ${view.label(name)}`, "is-end");
+  for (const { row, words } of view.marks ?? []) add(row, words, "is-end");
   const [taken, found] = [[], []];
   for (const row of named.keys()) {
     const [x, y] = places(row);
