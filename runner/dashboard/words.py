@@ -72,13 +72,6 @@ def span(time: timedelta) -> str:
     return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)
 
 
-def age(time: timedelta) -> str:
-    """How long ago something was, in its largest unit."""
-    if time < timedelta(minutes=1):
-        return "just now"
-    return f"{span(time).partition(' ')[0]} {span(time).split(' ')[1]} ago"
-
-
 def plural(count: int, noun: str) -> str:
     """A count with its noun."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -12,9 +12,9 @@ from runner.dashboard.fidelity_picture import fidelity_svg
 from runner.dashboard.pages import render
 from runner.dashboard.picture import front_svg
 from runner.service.commands import command_prefix
+from runner.service.pictures import study_fidelity, study_front
 from runner.service.routes.common import Reader, Service, TheRecord, TheService, find_study
 from runner.service.security import PICTURE_POLICY
-from runner.service.views import study_fidelity, study_front, study_page
 
 router = APIRouter(include_in_schema=False)
 
@@ -40,9 +40,8 @@ def new_study(_: Reader, service: TheService) -> HTMLResponse:
 def study(study: str, principal: Reader, service: TheService, repository: TheRecord) -> HTMLResponse:
     """One study."""
     found = find_study(repository, principal, study)
-    return HTMLResponse(
-        render("study.html", page=study_page(repository, found, service.settings.now(), _prefix(service)))
-    )
+    command = f"{_prefix(service)} front {shlex.quote(found.name)}"
+    return HTMLResponse(render("study.html", study=found.id, command=command))
 
 
 @router.api_route("/studies/{study}/architectures/{digest}", methods=_READ)

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from runner.dashboard.words import PROVENANCE, age, decimals_for, direction, label, number, scaled_unit, span
+from runner.dashboard.words import PROVENANCE, decimals_for, direction, label, number, scaled_unit, span
 from runner.store.records import PROVENANCES
 
 
@@ -70,12 +70,6 @@ def test_numbers_have_their_thousands_apart() -> None:
 )
 def test_a_span_has_two_units_at_most(seconds: float, expected: str) -> None:
     assert span(timedelta(seconds=seconds)) == expected
-
-
-def test_an_age_has_one_unit() -> None:
-    assert age(timedelta(seconds=-5)) == "just now"
-    assert age(timedelta(seconds=61)) == "1 min ago"
-    assert age(timedelta(days=3, hours=5)) == "3 d ago"
 
 
 def test_every_provenance_of_the_record_is_explained() -> None:
