@@ -59,13 +59,17 @@ def test_the_example_is_the_repository_s_and_can_be_submitted(client: TestClient
     assert client.post("/api/v1/studies", content=example["yaml"], headers=headers).status_code == 201
 
 
-def test_a_wheel_would_hold_the_example() -> None:
+def test_a_wheel_would_hold_the_example_and_every_part_of_the_pages() -> None:
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     patterns = project["tool"]["setuptools"]["package-data"]["runner"]
     held = {path for pattern in patterns for path in (ROOT / "runner").glob(pattern)}
     assert ROOT / "runner" / "examples" / "digits.yaml" in held
+    for part in ("static", "templates"):
+        parts = {path for path in (ROOT / "runner" / "dashboard" / part).rglob("*") if path.is_file()}
+        assert parts
+        assert parts <= held
 
 
 def test_a_session_says_who_asks(stranger: TestClient) -> None:
