@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from runner.front import read_front
-from runner.service.app import create_app
-from runner.service.auth import new_token
-from runner.service.hosts import Hosts
-from runner.service.settings import ServiceSettings
-from runner.settings import Home
 from runner.store import Repository, open_repository
+from tests.browser.serving import REPORT, add_session, serving
 from tests.runner.service.studies import (
     create_study,
     finish_study,
@@ -33,12 +25,6 @@ from tests.runner.service.studies import (
 )
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-REPORT = """
-window.violations = [];
-document.addEventListener("securitypolicyviolation", (event) => {
-  window.violations.push(`${event.violatedDirective} ${event.blockedURI}`);
-});
-"""
 
 
 @dataclass
@@ -104,16 +90,8 @@ def repository(database: Path) -> Iterator[Repository]:
 @pytest.fixture(scope="session")
 def address(database: Path) -> Iterator[str]:
     """A server over the record."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        settings = ServiceSettings(home=Home(database.parent), location=database, hosts=Hosts(port), poll_s=0.1)
-        config = uvicorn.Config(create_app(settings), log_level="warning", lifespan="on", ws="none")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{port}"
-        server.should_exit = True
-        thread.join(timeout=10)
+    with serving(database) as address:
+        yield address
 
 
 @pytest.fixture(params=["light-1280", "dark-360"])
@@ -132,7 +110,7 @@ def stranger(browser: Browser, address: str, look: tuple[str, int]) -> Iterator[
         color_scheme=scheme,
         viewport={"width": width, "height": 800},  # type: ignore[arg-type]
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(20_000)
     context.add_init_script(REPORT)
     yield context
     context.close()
@@ -141,10 +119,7 @@ def stranger(browser: Browser, address: str, look: tuple[str, int]) -> Iterator[
 @pytest.fixture
 def context(stranger: BrowserContext, repository: Repository, address: str) -> BrowserContext:
     """A browser with the administrator's session."""
-    record, session = new_token(
-        owner="local", name="of a test", scopes=["admin"], kind="session", now=datetime.now(UTC)
-    )
-    repository.create_token(record)
+    session = add_session(repository)
     port = address.rpartition(":")[2]
     stranger.add_cookies(
         [{"name": f"supernaut_{port}", "value": session, "url": address, "httpOnly": True, "sameSite": "Strict"}]

@@ -26,7 +26,7 @@ def test_a_link_opens_the_pages_once_and_scripts_do_not_see_the_session(
     )
     repository.create_token(record)
     page.goto(f"/login?code={code}")
-    expect(page.get_by_role("link", name="digits")).to_be_visible()
+    expect(page.get_by_role("link", name="digits", exact=True)).to_be_visible()
     assert "code" not in page.url
     assert page.evaluate("document.cookie") == ""
     (cookie,) = stranger.cookies()

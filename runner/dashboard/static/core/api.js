@@ -68,7 +68,8 @@ async function send(method, path, { headers = {}, body, signal }) {
     if (error.name === "AbortError") throw error;
     throw new Unreachable();
   }
-  const isJson = (answer.headers.get("content-type") ?? "").includes("json");
+  // An answer without content may still name a type.
+  const isJson = answer.status !== 204 && (answer.headers.get("content-type") ?? "").includes("json");
   if (!answer.ok) {
     const isProblem = (answer.headers.get("content-type") ?? "").startsWith(PROBLEM);
     throw new ApiProblem(answer.status, isProblem ? await answer.json() : {});

@@ -40,6 +40,7 @@ async function draw(body, { session, spaces, tasks, catalogue, source }) {
   let sent = null; // {body, key} of the last attempt
   let text = null; // {yaml, values}: the text, and the form that says the same
   let keeping = null;
+  let mending = false; // whether the summary lists what is to be mended
 
   const form = createForm({ spaces, tasks, catalogue, changed });
   const paste = createPaste({ changed: () => changed(null) });
@@ -108,11 +109,11 @@ async function draw(body, { session, spaces, tasks, catalogue, source }) {
     if (answer.valid) {
       const size = answer.architectures === null ? "" : `, ${architectures(answer.architectures)}`;
       side.status(`Ready to be submitted${size}`, true);
-      replace(summary);
+      if (mending) replace(summary); // why the server refused it stays until it is submitted again
       if (tab === "form") form.usual(answer.spec);
     } else {
       side.status(`${count(placed.length, "thing")} still open`, false);
-      if (summary.childNodes.length > 0) summarize(placed);
+      if (mending) summarize(placed);
     }
     if (tab !== "form") return;
     const digits = answer.architectures ?? await sizeOf(specOf()).catch(() => null);
@@ -130,6 +131,7 @@ async function draw(body, { session, spaces, tasks, catalogue, source }) {
   }
 
   function summarize(placed) {
+    mending = true;
     replace(summary, h("div", { class: "problem", role: "alert" },
       h("h2", {}, `${count(placed.length, "thing")} to mend before it can be submitted`),
       h("ul", {}, placed.map(({ control, message }) => h("li", {},
@@ -141,6 +143,7 @@ async function draw(body, { session, spaces, tasks, catalogue, source }) {
   }
 
   function refuse(...words) {
+    mending = false;
     replace(summary, h("div", { class: "problem", role: "alert" }, h("p", {}, words)));
     summary.focus();
   }

@@ -3,7 +3,7 @@
 import { h, replace } from "../core/dom.js";
 import { drawChoices } from "./choices.js";
 import { choose, field, group, line, tick } from "./fields.js";
-import { POINTS } from "./model.js";
+import { POINTS, same } from "./model.js";
 import { drawObjectives, metricsFor } from "./objectives.js";
 
 const POINT_WORDS = { knee: "the knee, the best trade-off", ends: "the ends, the best in each objective" };
@@ -106,7 +106,10 @@ export function createForm({ spaces, tasks, catalogue, changed }) {
   }
 
   function narrowed() {
-    const names = Object.keys(values.choices);
+    const names = (spaceOf()?.options ?? []).filter(({ name, default: usual }) => {
+      const chosen = values.choices[name];
+      return chosen !== undefined && !same(chosen, usual);
+    }).map(({ name }) => name);
     return names.length === 0 ? "" : ` ${names.join(", ")}: not as usual`;
   }
 

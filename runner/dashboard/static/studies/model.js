@@ -185,6 +185,7 @@ function asNumber(text) {
   return Number.isFinite(value) ? value : text.trim(); // the server says that this is no number
 }
 
-function same(one, other) {
+/** Whether two values that JSON can hold are the same. */
+export function same(one, other) {
   return JSON.stringify(one) === JSON.stringify(other);
 }

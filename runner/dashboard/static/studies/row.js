@@ -23,10 +23,14 @@ export function updateRow(row, study, { owners, actions }) {
     const same = old.dataset.course === undefined ? old.isEqualNode(fresh[place])
       : old.dataset.course === fresh[place].dataset.course;
     if (same) return;
-    const act = old.contains(document.activeElement) ? document.activeElement.dataset.act ?? "" : null;
+    const acts = [...old.querySelectorAll("[data-act]")];
+    const focused = acts.indexOf(document.activeElement);
     if (old.dataset.course !== undefined) fresh[place].append(...old.childNodes); // the older course until then
     old.replaceWith(fresh[place]);
-    if (act !== null) (fresh[place].querySelector(`[data-act="${act}"]`) ?? row.querySelector("a")).focus();
+    if (focused < 0) return;
+    // The same action, or what stands in its place now: resume for stop.
+    const again = fresh[place].querySelector(`[data-act="${acts[focused].dataset.act}"]`);
+    (again ?? fresh[place].querySelectorAll("[data-act]")[focused] ?? row.querySelector("a")).focus();
   });
 }
 
