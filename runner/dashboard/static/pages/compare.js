@@ -18,6 +18,7 @@ import { answerTable } from "../architecture/text.js";
 const { study: studyId } = document.body.dataset;
 const studyPath = `/studies/${encodeURIComponent(studyId)}`;
 const read = () => readPoints(new URLSearchParams(location.search).get("points"));
+const OF_THE_LIST = ["point_not_found", "bad_request"]; // problems of one digest; others are of the whole page
 const onlyDifferences = byId("only");
 const known = new Map(); // documents of architectures by what was asked for
 
@@ -51,7 +52,7 @@ async function load(signal) {
         known.set(digest, found);
         return found;
       } catch (error) {
-        if (!(error instanceof ApiProblem)) throw error;
+        if (!(error instanceof ApiProblem) || !OF_THE_LIST.includes(error.code)) throw error;
         problems.push(`${digest}: ${problemWords(error)} Remove it, or add another one.`);
         return null;
       }
