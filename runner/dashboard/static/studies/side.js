@@ -21,7 +21,7 @@ export function createSide({ name }) {
           type: "button", class: "button quiet",
           onclick: () => save(new Blob([text()], { type: "application/yaml" }), `${name() || "study"}.yaml`),
         }, "Download"))),
-    h("pre", { tabindex: "0", "aria-label": "Study file as YAML" }, code));
+    h("pre", { tabindex: "0", role: "region", "aria-label": "Study file as YAML" }, code));
   return {
     root,
     status: (words, isGood) => {

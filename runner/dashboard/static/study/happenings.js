@@ -15,7 +15,7 @@ export function createHappenings(store, path) {
     empty: (found) => (found.items.length === 0 ? "Nothing has happened yet." : null),
     draw(body, found) {
       const told = found.items.filter((event) => !QUIET.has(event.kind)).slice(0, SHOWN);
-      replace(body, h("ol", { class: "events" }, told.map((event) => h("li", {},
+      replace(body, h("ol", { class: "events", tabindex: "0", "aria-label": "Events, the newest first" }, told.map((event) => h("li", {},
         h("time", { datetime: event.time, title: event.time }, age(event.time)), " ",
         h("strong", {}, event.kind), " ", h("span", { class: "words" }, sentence(event))))));
     },
@@ -26,7 +26,7 @@ export function createHappenings(store, path) {
     draw(body, found) {
       const total = store.get().study?.counts.failed ?? found.items.length;
       replace(body, h("p", {}, total > found.items.length ? `The last ${found.items.length} of ${count(total, "failure")}:` : `${count(total, "failure")}:`),
-        h("ul", { class: "failures" }, found.items.map((each) => h("li", {},
+        h("ul", { class: "failures", tabindex: "0", "aria-label": "Failures, the newest first" }, found.items.map((each) => h("li", {},
           h("code", {}, each.digest), " ", h("strong", {}, each.failure?.kind ?? "failed"), " ",
           h("span", { class: "words" }, each.failure?.message ?? "")))));
     },

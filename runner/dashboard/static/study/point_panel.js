@@ -42,7 +42,7 @@ export function createPointPanel(store, naming) {
     const lines = found.lines.slice(0, SHOWN_LINES);
     return [
       h("div", { class: "title" }, h("h3", {}, h("code", {}, found.digest)), place(found)),
-      h("pre", { tabindex: "0", "aria-label": "The architecture, layer by layer" },
+      h("pre", { tabindex: "0", role: "region", "aria-label": "The architecture, layer by layer" },
         lines.join("\n"), found.lines.length > lines.length ? `\n… ${found.lines.length - lines.length} more lines` : ""),
       numbers(found),
       h("div", { class: "toolbar" },

@@ -7,7 +7,7 @@ import { appended, createStudyData, withFront } from "../data/study_data.js";
 const SMALL = 5_000; // evaluations up to which every metric and choice is read at once
 const PAUSE_MS = 1_000; // between two readings while much happens
 const POLL_MS = 5_000; // a study in the foreground of a terminal posts few events
-const MOST_CHOICES = 60;
+const MOST_NAMES = 32; // of metrics, and of choices, in one question
 
 /** Keeps `study`, `metrics`, `session` and `data` of the store fresh.  `load()` reads everything and throws what
  *  `core/api.js` throws; `need(names)` makes sure that these metrics and choices are in the data; `onChange(listener)`
@@ -29,8 +29,8 @@ export function createSource(store, study) {
     const small = detail.counts.complete + detail.counts.failed <= SMALL;
     const objectives = metrics.items.filter((metric) => metric.objective).map((metric) => metric.metric);
     wanted = {
-      metrics: small ? metrics.items.map((metric) => metric.metric) : objectives,
-      choices: small ? choicesOf(front).slice(0, MOST_CHOICES) : [],
+      metrics: small ? askable([...objectives, ...metrics.items.map((metric) => metric.metric)]).slice(0, MOST_NAMES) : objectives,
+      choices: small ? askable(choicesOf(front)).slice(0, MOST_NAMES) : [],
     };
     const { x, y, colour, size } = store.get();
     include([x, y, colour, size].filter((name) => name !== null), metrics, front);
@@ -44,7 +44,14 @@ export function createSource(store, study) {
     const choices = new Set(choicesOf(front));
     const more = names.filter((name) => known.has(name) && !wanted.metrics.includes(name));
     const others = names.filter((name) => choices.has(name) && !wanted.choices.includes(name));
-    wanted = { metrics: [...wanted.metrics, ...more], choices: [...wanted.choices, ...others] };
+    // The newest wish counts: what was asked for long ago makes room, but never an objective.
+    const first = metrics.items.filter((metric) => metric.objective).map((metric) => metric.metric);
+    const rest = wanted.metrics.filter((name) => !first.includes(name));
+    const room = MOST_NAMES - first.length;
+    wanted = {
+      metrics: [...first, ...askable([...rest, ...more.filter((name) => !first.includes(name))]).slice(-room)],
+      choices: askable([...wanted.choices, ...others]).slice(-MOST_NAMES),
+    };
     return more.length + others.length > 0;
   }
 
@@ -120,6 +127,11 @@ export function createSource(store, study) {
   }
 
   return { load, need, refresh, start, path, onChange: (listener) => listeners.add(listener) };
+}
+
+/** Names that a list with commas can carry, each once. */
+function askable(names) {
+  return [...new Set(names)].filter((name) => !name.includes(","));
 }
 
 /** The names of all choices that an architecture of the front answers. */
