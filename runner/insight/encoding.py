@@ -101,6 +101,13 @@ def encode(units: Sequence[Unit]) -> Encoded:
     )
 
 
+def is_value(answers: Answers, value: Value) -> Flags:
+    """In which rows a choice has a value."""
+    same = [type(each) is type(value) and each == value for each in answers.values]
+    flags: Flags = np.array([*same, False])[answers.codes]  # INACTIVE is the last one
+    return flags
+
+
 def order_of(value: Value) -> tuple[bool, float, str]:
     """What values are sorted by: numbers by size, words after them by the alphabet."""
     return (True, 0.0, value) if isinstance(value, str) else (False, float(value), type(value).__name__)
@@ -140,15 +147,9 @@ def _summary(unit: Unit) -> Flags:
         return _thresholds(np.where(active, ranks, 0).sum(axis=1) / counted)
     shares = []
     for value in values[:_MOST_SPLITS]:
-        has = np.stack([_is(each, value) for each in unit.members], axis=1)
+        has = np.stack([is_value(each, value) for each in unit.members], axis=1)
         shares.append(_thresholds(has.sum(axis=1) / counted))
     return np.concatenate(shares, axis=1)
-
-
-def _is(answers: Answers, value: Value) -> Flags:
-    same = [type(each) is type(value) and each == value for each in answers.values]
-    flags: Flags = np.array([*same, False])[answers.codes]  # INACTIVE is the last one
-    return flags
 
 
 def _thresholds(column: Floats) -> Flags:

@@ -8,7 +8,7 @@ are worth.  All layers' choices of one kind are shuffled together: each for itse
 among them, and the model would replace the one by the others.
 
 What a choice does, in which direction, and its best and worst values are plain means of the rows, which nobody has to
-believe a model for.
+believe a model for; of a kind of choice, lines through the shares of its values.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from runner.insight.boosting import TREES, Boosted
-from runner.insight.encoding import INACTIVE, encode, order_of
+from runner.insight.encoding import INACTIVE, encode, is_value, order_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,7 @@ Direction = Literal["raises", "lowers", "mixed"]
 _FOLDS = 3
 _SHUFFLES = 3
 _FEWEST = 3  # rows behind the mean of a value, where there are such values
+_RIDGE = 0.2  # of the lines through shares: shares that hardly differ between the rows say little
 _FLAT = 0.1  # of the difference between the largest and the smallest mean: a step of this size has no direction
 
 
@@ -123,25 +124,35 @@ def _importance(unit: Unit, share: float, targets: Floats, maximize: bool) -> Im
 def marginal_means(unit: Unit, targets: Floats) -> tuple[tuple[Value, ...], Floats]:
     """The values of a unit in their order, and how far the mean of the rows with each lies from that of all.
 
-    Of a kind of choice it is the sum over its members, each counted as often as it applies: what is expected of an
-    architecture all of whose layers have the value.  Values that fewer than three rows have are left out, unless fewer
-    than two values would be left.
+    Of a kind of choice it is what a straight line expects of rows all of whose layers have the value: its members often
+    have the same value, so that the differences of each for itself would be counted several times.  Values that fewer
+    than three rows have are left out, unless fewer than two values would be left.
     """
-    applies = [float((member.codes != INACTIVE).mean()) for member in unit.members]
     for fewest in (_FEWEST, 1):
-        found: dict[tuple[type, Value], list[tuple[float, float]]] = {}
-        for member, weight in zip(unit.members, applies, strict=True):
-            for value, mean in _means(member, targets, fewest):
-                found.setdefault((type(value), value), []).append((weight, mean))
+        found = _means(unit.members[0], targets, fewest) if len(unit.members) == 1 else _lines(unit, targets, fewest)
         if len(found) > 1:
             break
-    values = sorted((value for _, value in found), key=order_of)
-    # A member that does not offer a value is taken for like the others.
-    means = [
-        sum(applies) * sum(weight * mean for weight, mean in each) / sum(weight for weight, _ in each)
-        for each in (found[type(value), value] for value in values)
-    ]
-    return tuple(values), np.array(means)
+    values, means = zip(*found, strict=True)
+    return values, np.array(means)
+
+
+def _lines(unit: Unit, targets: Floats, fewest: int) -> list[tuple[Value, float]]:
+    """By value, where a linear model of the shares of all values lies at a share of one."""
+    has = {
+        (type(value), value): np.stack([is_value(member, value) for member in unit.members], axis=1).sum(axis=1)
+        for value in sorted({(type(v), v): v for member in unit.members for v in member.values}.values(), key=order_of)
+    }
+    has = {key: count for key, count in has.items() if (count > 0).sum() >= fewest}
+    if not has:
+        return []
+    counts = np.stack(list(has.values()), axis=1)
+    rows = counts.sum(axis=1) > 0
+    shares = counts[rows] / counts[rows].sum(axis=1, keepdims=True)
+    centred = shares - shares.mean(axis=0)
+    inner = centred.T @ centred + _RIDGE * np.eye(len(has))
+    slopes = np.linalg.solve(inner, centred.T @ (targets[rows] - targets[rows].mean()))
+    middle = float(shares.mean(axis=0) @ slopes)
+    return [(value, float(slope) - middle) for (_, value), slope in zip(has, slopes, strict=True)]
 
 
 def _means(answers: Answers, targets: Floats, fewest: int) -> list[tuple[Value, float]]:

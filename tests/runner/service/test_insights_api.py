@@ -45,11 +45,11 @@ def record(repository: Repository, study: StudyRecord, answers: dict[str, Any], 
 
 def test_metrics_have_words_units_goals_and_bounds(client: TestClient, digits: Repository) -> None:
     study = begun(digits, "words", {"accuracy": {"at_least": 0.9}, "latency_ms": {"goal": "maximize"}})
-    record(digits, study, {"depth": 2}, accuracy=0.8, test_error=0.2, sparkle=1.0, macs=5.0)
+    record(digits, study, {"depth": 2}, accuracy=0.8, test_error=0.2, test_accuracy=0.8, sparkle=1.0, macs=5.0)
     document = client.get(f"{STUDIES}/words/metrics").json()
     found = {each["metric"]: each for each in document["items"]}
     assert list(found)[:2] == ["accuracy", "latency_ms"]
-    assert set(found) == {"accuracy", "latency_ms", "test_error", "sparkle", "macs"}
+    assert set(found) == {"accuracy", "latency_ms", "test_error", "test_accuracy", "sparkle", "macs"}
     assert found["accuracy"] == {
         "metric": "accuracy", "label": "accuracy", "unit": "fraction", "goal": "maximize", "objective": True,
         "at_least": 0.9, "at_most": None, "computed": False,
@@ -57,6 +57,7 @@ def test_metrics_have_words_units_goals_and_bounds(client: TestClient, digits: R
     assert (found["latency_ms"]["label"], found["latency_ms"]["unit"]) == ("latency", "ms")
     assert found["latency_ms"]["goal"] == "maximize"  # the study's own word
     assert (found["test_error"]["label"], found["test_error"]["goal"]) == ("test error", "minimize")
+    assert found["test_accuracy"]["goal"] == "maximize"
     assert (found["sparkle"]["unit"], found["sparkle"]["goal"], found["sparkle"]["objective"]) == ("", None, False)
     assert found["macs"]["computed"] is True
     names = [each["name"] for each in document["provenances"]]
