@@ -56,7 +56,7 @@ export function runPython() {
     "import onnxruntime",
     "",
     `model = onnxruntime.InferenceSession(${pythonText(`${FOLDER}/model.onnx`)})`,
-    "(inputs,) = model.get_inputs()",
+    "inputs = model.get_inputs()[0]",
     `samples = np.load(${pythonText(`${FOLDER}/sample_inputs.npy`)})  # prepared as config.json says`,
     "outputs = model.run(None, {inputs.name: samples[:1]})[0]",
     "print(outputs.shape, outputs)",

@@ -88,7 +88,10 @@ export function intervalText(value, unit) {
 
 function sizeWords(unit, size, here, less, better) {
   const verdict = better === null ? (less ? "less" : "more") : better ? "better" : "worse";
-  if (unit === "fraction") return `${brief(size * 100)} points ${verdict}`;
+  if (unit === "fraction") {
+    const points = brief(size * 100);
+    return `${points} ${points === "1" ? "point" : "points"} ${verdict}`;
+  }
   if (here === 0) return `${quantity(size, unit)} ${less ? "less" : "more"}`;
   const names = COMPARATIVES[unit];
   const change = `${brief((size / Math.abs(here)) * 100)} %`;
