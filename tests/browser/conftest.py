@@ -107,8 +107,8 @@ def stranger(browser: Browser, address: str, look: tuple[str, int]) -> Iterator[
     scheme, width = look
     context = browser.new_context(
         base_url=address,
-        color_scheme=scheme,
-        viewport={"width": width, "height": 800},  # type: ignore[arg-type]
+        color_scheme=scheme,  # type: ignore[arg-type]
+        viewport={"width": width, "height": 800},
     )
     context.set_default_timeout(20_000)
     context.add_init_script(REPORT)

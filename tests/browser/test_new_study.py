@@ -127,7 +127,7 @@ def test_an_invalid_bound_is_told_beside_its_field_and_the_summary_gets_the_focu
     expect(summary).to_be_focused()
     summary.get_by_role("link", name="Name of the study").click()
     expect(name_of(page)).to_be_focused()
-    assert "String should match" in page.locator(f"#{name_of(page).get_attribute('id')}-error").inner_text()
+    assert "use letters, digits" in page.locator(f"#{name_of(page).get_attribute('id')}-error").inner_text()
     name_of(page).fill("bounds")
     error.get_by_label("At most").fill("0.9")
     expect(page.get_by_text("Ready to be submitted")).to_be_visible()
@@ -157,7 +157,9 @@ def test_a_typo_in_pasted_yaml_has_a_line(page: Page) -> None:
     paste(page, TEXT.replace("steps: 40", "stpes: 40"))
     expect(page.locator(".line-errors")).to_contain_text("train.stpes")
     page.get_by_role("button", name="Line 7").click()
-    selected = page.get_by_label("Study file", exact=True).evaluate("(e) => e.value.slice(e.selectionStart, e.selectionEnd)")
+    selected = page.get_by_label("Study file", exact=True).evaluate(
+        "(e) => e.value.slice(e.selectionStart, e.selectionEnd)"
+    )
     assert selected == "train: {stpes: 40, batch: 32}"
     page.get_by_label("Study file", exact=True).fill(TEXT)
     expect(page.locator(".line-errors li")).to_have_count(0)

@@ -1,7 +1,7 @@
 // A part of a page that loads by itself and fails by itself: loading, empty, error with retry, stale.
 
 import { h, replace } from "./dom.js";
-import { problemBox, problemWords } from "./problems.js";
+import { marked, problemBox, problemWords } from "./problems.js";
 
 /** Fills the `.panel-body` of `section` (made where there is none).
  *
@@ -46,7 +46,7 @@ export function panel(section, { load, draw, empty = () => null }) {
       return;
     }
     replace(said, h("p", { class: "banner is-stale" },
-      `As of ${readAt.toLocaleTimeString()}; it could not be read again. ${problemWords(error)} `,
+      `As of ${readAt.toLocaleTimeString()}; it could not be read again. `, marked(problemWords(error)), " ",
       h("button", { type: "button", class: "button quiet", onclick: () => refresh() }, "Try again")));
   }
 

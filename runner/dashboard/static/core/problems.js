@@ -23,9 +23,14 @@ export function problemWords(error) {
   return error.message;
 }
 
+/** A sentence as nodes, in which what stands between backticks is code. */
+export function marked(text) {
+  return text.split("`").map((part, place) => (place % 2 === 1 ? h("code", {}, part) : part));
+}
+
 /** A box with these words, and a button to try again where `retry` is given. */
 export function problemBox(error, retry = null) {
   return h("div", { class: "problem", role: "alert" },
-    h("p", {}, problemWords(error)),
+    h("p", {}, marked(problemWords(error))),
     retry === null ? null : h("button", { type: "button", class: "button", onclick: retry }, "Try again"));
 }

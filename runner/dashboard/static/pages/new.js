@@ -5,8 +5,8 @@ import { byId, h, replace } from "../core/dom.js";
 import { count } from "../core/format.js";
 import { follow } from "../core/live.js";
 import { panel } from "../core/panel.js";
-import { problemWords } from "../core/problems.js";
-import { createChecker, formOf, formOfText, sizeOf, YAML } from "../studies/checking.js";
+import { marked, problemWords } from "../core/problems.js";
+import { createChecker, formOf, formOfText, inWords, sizeOf, YAML } from "../studies/checking.js";
 import { dropDraft, keepDraft, readDraft } from "../studies/draft.js";
 import { labelOf, placeErrors } from "../studies/fields.js";
 import { createForm } from "../studies/form.js";
@@ -14,7 +14,8 @@ import { BLANK, settingsIn, toSpec } from "../studies/model.js";
 import { createPaste } from "../studies/paste.js";
 import { architectures, createSide } from "../studies/side.js";
 import { createTabs } from "../studies/tabs.js";
-import { writeYaml, YamlError } from "../studies/yaml.js";
+import { writeYaml } from "../studies/yaml.js";
+import { YamlError } from "../studies/yaml_scan.js";
 
 const KEEP_MS = 200;
 const query = new URLSearchParams(location.search);
@@ -187,11 +188,11 @@ async function draw(body, { session, spaces, tasks, catalogue, source }) {
         ? h("a", { href: `/studies/${encodeURIComponent(name)}` }, `Open the study ${name}`) : null));
       summary.focus();
     } else if (error instanceof ApiProblem && error.status === 422 && error.code !== "idempotency_mismatch") {
-      const errors = error.errors.length > 0 ? error.errors : [{ pointer: "", message: error.message }];
+      const errors = error.errors.length > 0 ? inWords(error.errors) : [{ pointer: "", message: error.message }];
       summarize(place(errors));
       summary.focus();
     } else {
-      refuse(problemWords(error), " Nothing that you typed is lost.");
+      refuse(marked(problemWords(error)), " What you typed is still here.");
     }
   }
 
@@ -263,7 +264,7 @@ async function draw(body, { session, spaces, tasks, catalogue, source }) {
       if (made.usual !== null) form.usual(made.usual);
       await start(made.values);
     } catch (error) {
-      refuse(problemWords(error));
+      refuse(marked(problemWords(error)));
     }
   }
 

@@ -47,7 +47,7 @@ async function want(state, study, told) {
 async function erase(study, told) {
   const { complete, failed } = study.counts;
   const sure = await ask(`Delete ${study.name}?`, {
-    words: [
+    words: complete + failed === 0 ? "It has no evaluations yet. Its files on the server's machine go with it." : [
       `It has ${count(complete + failed, "evaluation")}. They go with it, and so do its checkpoints, its models and `
       + "its files on the server's machine.", "This cannot be undone.",
     ],

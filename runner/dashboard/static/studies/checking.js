@@ -8,6 +8,13 @@ const PAUSE_MS = 400;
 const NAMES_TRIED = 20;
 
 export const YAML = "application/yaml";
+const WORDS = [
+  ["Field required", "this is needed"], ["Extra inputs are not permitted", "there is no such setting"],
+  ["String should match pattern", "use letters, digits, '.', '_' and '-', at most 64, first a letter or digit"],
+  ["Dictionary should have at least 1 item", "at least one is needed"],
+  ["Input should be a valid integer", "this is no whole number"],
+  ["Input should be a valid number", "this is no number"],
+];
 const JSON_TYPE = "application/json";
 
 /** {soon(), now()}: `now()` resolves to the answer of POST /studies/validate for `body()` ({type, body}), which is also
@@ -43,8 +50,17 @@ export function createChecker({ body, checked, failed }) {
 }
 
 /** What the server says of a study: a specification, or a text of `YAML`. */
-export function validate(body, type = JSON_TYPE) {
-  return post("/studies/validate", type === JSON_TYPE ? { spec: body } : body, { type });
+export async function validate(body, type = JSON_TYPE) {
+  const answer = await post("/studies/validate", type === JSON_TYPE ? { spec: body } : body, { type });
+  return { ...answer, errors: inWords(answer.errors) };
+}
+
+/** The same errors, those of the validating library in words of people who fill in a form. */
+export function inWords(errors) {
+  return errors.map(({ pointer, message }) => {
+    const [, words] = WORDS.find(([begin]) => message.startsWith(begin)) ?? [null, message];
+    return { pointer, message: words };
+  });
 }
 
 /** The specification with every default of a study that says no more than this one's task, space and metrics. */

@@ -1,6 +1,7 @@
 // Controls with their words and their errors.  Each knows which place of a specification it is for, as a JSON pointer.
 
 import { h, replace } from "../core/dom.js";
+import { marked } from "../core/problems.js";
 
 let made = 0;
 
@@ -14,7 +15,7 @@ export function field({ label, hint = "", unit = "", pointer, control }) {
   return h("div", { class: "field" },
     h("label", { for: id }, label, unit === "" ? null : h("span", { class: "hint" }, ` ${unit}`)),
     control,
-    h("span", { id: `${id}-hint`, class: "hint" }, hint),
+    h("span", { id: `${id}-hint`, class: "hint" }, marked(hint)),
     h("span", { id: `${id}-error`, class: "error" }));
 }
 
@@ -102,6 +103,10 @@ export function part(name) {
 }
 
 function nearest(controls, pointer) {
+  if (controls.has(pointer)) return controls.get(pointer);
+  // What is missing as a whole is missing from the first of its fields.
+  const below = [...controls.keys()].find((each) => pointer !== "" && each.startsWith(`${pointer}/`));
+  if (below !== undefined) return controls.get(below);
   for (let place = pointer; place !== ""; place = place.slice(0, place.lastIndexOf("/"))) {
     if (controls.has(place)) return controls.get(place);
   }

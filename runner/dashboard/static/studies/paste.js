@@ -14,7 +14,7 @@ export function createPaste({ changed }) {
   const root = h("section", { class: "panel" },
     h("div", { class: "field" },
       h("label", { for: "paste" }, "Study file"),
-      h("span", { id: "paste-hint", class: "hint" }, "YAML, as `supernaut run` takes it."),
+      h("span", { id: "paste-hint", class: "hint" }, "YAML, as ", h("code", {}, "supernaut run"), " takes it."),
       area),
     list);
 

@@ -3,8 +3,6 @@
 
 import { define, readFlow, scalar, YamlError } from "./yaml_scan.js";
 
-export { YamlError };
-
 const LONGEST = 96;
 const BARE = /^[A-Za-z_][A-Za-z0-9_.\/-]*$/;
 const KEY = /^("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'[{#&*!|>][^#]*?)\s*:(?:\s+(.*))?$/;
