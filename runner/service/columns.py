@@ -106,7 +106,7 @@ class Table:
             {
                 "count": str(len(self.ids)),
                 "id": f"[{','.join(map(str, self.ids))}]",
-                "digest": _words(self.digests),
+                "digest": json.dumps(self.digests, separators=(",", ":")),
                 "state": _words(self.states),
                 "fidelity": _words(self.fidelities),
                 "provenances": json.dumps(PROVENANCES),

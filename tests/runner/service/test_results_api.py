@@ -392,3 +392,17 @@ def test_a_front_without_others_reads_few_rows_whole(
     assert len(document["points"]) == len(front.points)
     assert document["left_out"] == len(front.others)
     assert sum(read) <= len(front.points) + sum(bool(point.later) for point in front.others)
+
+
+def test_one_reading_serves_front_columns_course_and_importances(
+    client: TestClient, digits: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del digits
+    read: list[Any] = []
+    usual = Repository_.columns
+    monkeypatch.setattr(
+        Repository_, "columns", lambda self, *args, **named: read.append(args) or usual(self, *args, **named)
+    )
+    for what in ("front?others=0", "columns", "hypervolume", "importances", "front", "columns?metrics=macs", "trust"):
+        assert client.get(f"{STUDY}/{what}").status_code == 200
+    assert len(read) == 1

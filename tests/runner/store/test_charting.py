@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runner.store import Failure, StudyNotFound, ValueRecord
+from runner.store import Failure, StudyNotFound, ValueRecord, charting
 from tests.runner.store.examples import an_evaluation
 
 if TYPE_CHECKING:
@@ -126,3 +126,19 @@ def test_an_unknown_study_is_not_found(repository: Repository) -> None:
     ):
         with pytest.raises(StudyNotFound):
             call()
+
+
+def test_what_is_new_is_all_that_is_fetched(
+    repository: Repository, study: StudyRecord, rows: list[EvaluationRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[int] = []
+    usual = charting._lists
+
+    def counted(*given: Any) -> Any:
+        found = usual(*given)
+        fetched.append(len(found[0]))
+        return found
+
+    monkeypatch.setattr(charting, "_lists", counted)
+    repository.columns(study.id, ["error", "latency_ms"], after=rows[3].id)
+    assert fetched == [1, 1, 1]
