@@ -116,6 +116,7 @@ def test_points_are_added_moved_and_removed_and_the_address_follows(watched: Wat
     expect(heads).to_have_text([one, two])
     page.get_by_role("button", name=f"Move {one} to the right").click()
     expect(heads).to_have_text([two, one])
+    expect(page.get_by_role("button", name=f"Move {one} to the left")).to_be_focused()
     page.get_by_label("Another digest").fill(three[:8])
     page.keyboard.press("Enter")
     expect(heads).to_have_text([two, one, three])

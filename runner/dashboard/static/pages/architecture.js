@@ -84,7 +84,6 @@ function drawHead({ found, study, front, metrics }) {
     standing.by.map((digest, at) => [at === 0 ? " " : ", ", h("a", { href: page(digest) }, h("code", {}, digest))]),
     standing.by.length > 0 ? "." : "",
   );
-  if (location.hash === "#take") byId("take").scrollIntoView();
 }
 
 function drawDrawing(body, { found }) {
@@ -98,7 +97,7 @@ function drawDrawing(body, { found }) {
     h(
       "div",
       { class: "drawn" },
-      h("figure", {}, element),
+      h("figure", { class: "tall", role: "group", "aria-label": "The drawing", tabindex: "0" }, element),
       h("div", {}, h("h3", {}, "What the drawing says"), legendOf(marks)),
     ),
     h("h3", {}, "The same as text"),
@@ -147,6 +146,7 @@ panel(byId("take-panel"), {
   draw: (body, all) => {
     take = createTake(body, all, again);
     take.refresh();
+    if (location.hash === "#take") byId("take").scrollIntoView(); // now that all above has its height
   },
 }).refresh();
 for (const each of draws) each.refresh();

@@ -184,6 +184,9 @@ function drawChosen({ founds, missing, front }) {
   const without = (digest) => digests.filter((each) => each !== digest);
   const act = (words, label, disabled, onclick) =>
     h("button", { type: "button", title: words, "aria-label": words, disabled, onclick }, label);
+  const focused = byId("chosen").contains(document.activeElement)
+    ? document.activeElement.getAttribute("aria-label")
+    : null;
   replace(
     byId("chosen"),
     digests.map((digest, at) =>
@@ -206,6 +209,7 @@ function drawChosen({ founds, missing, front }) {
       ),
     ),
   );
+  if (focused !== null) refocus(focused);
   const offered = (front?.points ?? []).map(({ digest }) => digest).filter((digest) => !digests.includes(digest));
   replace(
     byId("offered"),
@@ -214,6 +218,15 @@ function drawChosen({ founds, missing, front }) {
   byId("add-one").disabled = digests.length >= MOST;
   byId("add").disabled = digests.length >= MOST;
   byId("add-hint").textContent = digests.length >= MOST ? `${MOST} at most: remove one first.` : "";
+}
+
+/** The focus stays on the button that was pressed; where that cannot be pressed again, beside it, else at the field. */
+function refocus(label) {
+  const found = [...byId("chosen").querySelectorAll("button")].find(
+    (each) => each.getAttribute("aria-label") === label,
+  );
+  const near = found?.parentElement.querySelector("button:not(:disabled)");
+  (found?.disabled === false ? found : (near ?? byId("add"))).focus();
 }
 
 function namesIn(row) {
