@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.charts_page import ADDRESS, serve_charts
-from tests.browser.conftest import REPORT
+from tests.browser.serving import REPORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -51,11 +51,7 @@ export function createScatter(host, { onSelect, onFocus, onPick }, { mostDrawn =
   const endScheme = onScheme(() => { tokens = null; writeLegend(); ask(); });
 
   function update(view) {
-    const full = { colour: null, size: null, mask: null, focusRow: -1,
-      pickedRows: [], showDominated: true, ...view, bounds: view.bounds ?? view.data.bounds,
-      goals: view.goals ?? view.data.goals,
-      label: (name) => (name === ORDER ? "evaluation" : view.label(name)),
-      unit: (name) => (name === ORDER ? "" : view.unit(name) ?? "") };
+    const full = completed(view);
     const before = now.view;
     const isNew = before === null || SCENE_FIELDS.some((name) => !Object.is(before[name], full[name]));
     const cursorDigest = cursor >= 0 ? before.data.digests[cursor] : null;
@@ -64,7 +60,8 @@ export function createScatter(host, { onSelect, onFocus, onPick }, { mostDrawn =
       now.scene = makeScene(full, mostDrawn);
       now.find = null;
       cursor = cursorDigest === null ? -1 : full.data.rowOf(cursorDigest);
-      hovered = -1;
+      if (hovered >= 0 && before.data.digests[hovered] !== full.data.digests[hovered]) leave();
+      if (now.scene.domain.x === null || now.scene.domain.y === null) scales = null;
       part.follow(now.scene.domain, { x: `${full.x} ${full.logX}`, y: `${full.y} ${full.logY}` });
       writeLegend();
       canvas.setAttribute("aria-label", summary(full, now.scene));
@@ -335,6 +332,16 @@ export function createScatter(host, { onSelect, onFocus, onPick }, { mostDrawn =
       endScheme();
       frame.root.remove();
     },
+  };
+}
+
+/** A view with what a page need not say. */
+function completed(view) {
+  return {
+    colour: null, size: null, mask: null, focusRow: -1, pickedRows: [], showDominated: true, ...view,
+    bounds: view.bounds ?? view.data.bounds, goals: view.goals ?? view.data.goals,
+    label: (name) => (name === ORDER ? "evaluation" : view.label(name)),
+    unit: (name) => (name === ORDER ? "" : view.unit(name) ?? ""),
   };
 }
 

@@ -51,6 +51,8 @@ export function note(view, scene, { away, selected }) {
   } else if (drawn < all) {
     parts.push(`Showing the front (${front}) and ${drawn.toLocaleString("en")} of ${count(all, "other")}, evenly from `
       + "every part of the picture.");
+  } else if (all === 0) {
+    parts.push(`Showing the front (${front}).`);
   } else {
     parts.push(`Showing the front (${front}) and ${all === 1 ? "the 1 other" : `all ${count(all, "other")}`}.`);
   }
