@@ -22,7 +22,9 @@ def test_scores_by_step() -> None:
 
 def test_what_a_rollback_made_void_is_gone() -> None:
     back = (ROLLBACK, {"number": 1, "found_after": 300, "back_to": 100, "reason": "collapse"})
-    found = training_of([check(100, 0.5), check(200, 0.9), check(300, 0.9), back, check(200, 0.4)])
+    told = [check(100, 0.5), check(200, 0.9), check(300, 0.9), back]
+    assert training_of(told).steps == (100,)
+    found = training_of([*told, check(200, 0.4)])
     assert (found.steps, found.series["largest"], found.rollbacks) == ((100, 200), (0.5, 0.4), 1)
 
 
