@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from tests.integration import warm
 
+ROOT = warm.ROOT
+
+# A space of 180 architectures: the search looks at the costs of all, which takes longer than to train so few steps.
 TINY: dict[str, Any] = {
     "name": "tiny",
     "task": {"name": "digits"},
@@ -21,8 +24,8 @@ TINY: dict[str, Any] = {
             "width": [16, 32],
             "patch": 4,
             "mixer": ["identity", "convolution", "softmax"],
-            "heads": [1, 2],
-            "mlp_ratio": [1, 2],
+            "heads": 1,
+            "mlp_ratio": 1,
             "bits": [4, 8, 32],
         },
     },
@@ -39,7 +42,8 @@ UNTIMED: dict[str, Any] = {**TINY, "name": "untimed", "objectives": {"error": {}
 PARALLEL: dict[str, Any] = {
     **UNTIMED,
     "name": "parallel",
-    "search": {"evaluations": 40, "measured_latencies": 8, "workers": 2},
+    "search": {"evaluations": 28, "measured_latencies": 8, "workers": 2},
+    "retrain": {"steps": 8, "trials": 2},
 }
 
 
@@ -54,14 +58,22 @@ def environment(home: Path) -> dict[str, str]:
     return {**os.environ, "SUPERNAUT_HOME": str(home), "OMP_NUM_THREADS": "1"}
 
 
-def supernaut(home: Path, *arguments: str, timeout: float = 300, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own, with these environment variables besides."""
+def supernaut(
+    home: Path, *arguments: str, timeout: float = 300, fresh: bool = False, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, with these environment variables besides.
+
+    `fresh`: started like a user's, not forked from a process that has imported what it needs.
+    """
+    known = {**environment(home), **variables}
+    if not fresh:
+        return warm.warm_run("runner.cli.main", arguments, known, timeout=timeout)
     return subprocess.run(
         [sys.executable, "-m", "runner.cli.main", *arguments],
         capture_output=True,
         text=True,
         timeout=timeout,
         cwd=ROOT,
-        env={**environment(home), **variables},
+        env=known,
         check=False,
     )

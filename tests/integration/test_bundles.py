@@ -30,7 +30,7 @@ SMALL: dict[str, Any] = {
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The state folder of a complete study."""
     folder = tmp_path_factory.mktemp("bundles")
-    done = supernaut(folder / "home", "run", str(write(folder / "small.json", SMALL)))
+    done = supernaut(folder / "home", "run", str(write(folder / "small.json", SMALL)), fresh=True)
     assert done.returncode == 0, done.stderr
     return folder / "home"
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +15,8 @@ from runner.stages.retrain_recipe import RECIPE_EVENT
 from runner.store import open_repository
 from supernet.training.checkpoint import Checkpoints
 from tests.integration.record import check_invariants, rows, scores
-from tests.integration.studies import ROOT, UNTIMED, environment, write
+from tests.integration.studies import UNTIMED, environment, write
+from tests.integration.warm import warm_run
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Call
@@ -58,15 +57,8 @@ def test_killed_in_the_second_point_it_goes_on_bit_by_bit(call: Call, tmp_path: 
     assert call("--home", whole, "run", file)[0] == 0
     # Every report tells the progress, and so does a second without one.
     reports = TRIALS * STEPS + 7
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.integration.killed_run", str(killed), str(file), "retrain", str(reports)],
-        cwd=ROOT,
-        env=environment(killed),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    died_in = (str(killed), str(file), "retrain", str(reports))
+    ended = warm_run("tests.integration.killed_run", died_in, environment(killed))
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     before = rows(killed, "untimed")
     assert call("run", file)[0] == 0

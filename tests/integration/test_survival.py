@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,74 +16,59 @@ from runner.settings import Home
 from runner.store import open_repository
 from tests.integration.record import check_invariants, rows, scores
 from tests.integration.studies import ROOT, TINY, UNTIMED, environment, supernaut, write
+from tests.integration.warm import warm_run
+
+if TYPE_CHECKING:
+    from runner.store import EvaluationRecord
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    done = supernaut(folder / "home", "run", str(write(folder / "s.json", UNTIMED)))
-    assert done.returncode == 0, done.stderr
-    return folder / "home"
-
-
 def run_until_killed(home: Path, file: Path, stage: str, progress: int) -> None:
-    killed = subprocess.run(
-        [sys.executable, "-m", "tests.integration.killed_run", str(home), str(file), stage, str(progress)],
-        cwd=ROOT,
-        env=environment(home),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    killed = warm_run("tests.integration.killed_run", (str(home), str(file), stage, str(progress)), environment(home))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
 
 
-@pytest.mark.parametrize(
-    ("stage", "progress"),
-    [
-        ("train", 17),
-        ("search", 4),
-        ("retrain", 7),
-    ],
-)
-def test_killed_and_continued_equals_uninterrupted(
-    tmp_path: Path, uninterrupted: Path, stage: str, progress: int
-) -> None:
+def test_killed_in_one_stage_after_the_other_it_ends_as_the_uninterrupted_one(tmp_path: Path) -> None:
     file = write(tmp_path / "s.json", UNTIMED)
     home = tmp_path / "home"
-    run_until_killed(home, file, stage, progress)
+    for stage, progress in (("train", 17), ("search", 4), ("retrain", 7)):
+        before = rows(home, "untimed") if Home(home).database.exists() else []
+        run_until_killed(home, file, stage, progress)
+        assert rows(home, "untimed")[: len(before)] == before, f"lost or repeated by the run that died in {stage}"
+        with open_repository(Home(home).database) as repository:
+            check_invariants(repository, "untimed")
+            stages = {one.name: one.state for one in repository.stages(repository.study("untimed").id)}
+        assert stages[stage] == "running", stages
     before = rows(home, "untimed")
     done = supernaut(home, "run", str(file))
     assert done.returncode == 0, done.stderr
-    after = rows(home, "untimed")
-    assert after[: len(before)] == before, "a committed evaluation changed or was repeated"
-    assert scores(home, "untimed") == scores(uninterrupted, "untimed")
+    assert rows(home, "untimed")[: len(before)] == before, "a committed evaluation changed or was repeated"
+    whole = supernaut(tmp_path / "whole", "run", str(file), fresh=True)
+    assert whole.returncode == 0, whole.stderr
+    assert scores(home, "untimed") == scores(tmp_path / "whole", "untimed")
     with open_repository(Home(home).database) as repository:
         check_invariants(repository, "untimed")
         reasons = [event.payload.get("reason") for event in repository.events(repository.study("untimed").id)]
-        assert "its process ended without a word" in reasons
+        assert reasons.count("its process ended without a word") == 3
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc, which this system lacks")
-@pytest.mark.parametrize(("stage", "progress"), [("profile", 11), ("confirm", 1)])
-def test_a_timed_study_continues_and_its_timing_process_ends(tmp_path: Path, stage: str, progress: int) -> None:
+def test_a_timed_study_continues_and_its_timing_process_ends(tmp_path: Path) -> None:
+    """Killed while it profiles, and again while it confirms."""
     file = write(tmp_path / "s.json", TINY)
     home = tmp_path / "home"
-    run_until_killed(home, file, stage, progress)
-    deadline = time.monotonic() + 10
-    while timing_processes(home) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not timing_processes(home), "the timing process outlived its parent"
+    run_until_killed(home, file, "profile", 11)
+    check_no_timing_process(home)
     before = rows(home, "tiny")
+    run_until_killed(home, file, "confirm", 1)
+    check_no_timing_process(home)
+    between = rows(home, "tiny")
+    check_kept(before, between)
     done = supernaut(home, "run", str(file))
     assert done.returncode == 0, done.stderr
     after = rows(home, "tiny")
-    for old, new in zip(before, after, strict=False):
-        assert replace(new, values=()) == replace(old, values=())
-        assert set(old.values) <= set(new.values), "a committed value changed"
+    check_kept(between, after)
     with open_repository(Home(home).database) as repository:
         check_invariants(repository, "tiny")
         kept = {(m.digest, m.settings["fidelity"]): m.p50 for m in repository.measurements(repository.study("tiny").id)}
@@ -94,6 +79,22 @@ def test_a_timed_study_continues_and_its_timing_process_ends(tmp_path: Path, sta
                     (row.digest, row.fidelity), value.value
                 )  # a kill may lose the percentiles, never the value
                 assert known == value.value
+
+
+def check_kept(before: list[EvaluationRecord], after: list[EvaluationRecord]) -> None:
+    """Values may have been added, and rows after the others; nothing else."""
+    assert before
+    assert len(before) <= len(after)
+    for old, new in zip(before, after, strict=False):
+        assert replace(new, values=()) == replace(old, values=())
+        assert set(old.values) <= set(new.values), "a committed value changed"
+
+
+def check_no_timing_process(home: Path) -> None:
+    deadline = time.monotonic() + 10
+    while timing_processes(home) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not timing_processes(home), "the timing process outlived its parent"
 
 
 def timing_processes(home: Path) -> list[int]:
