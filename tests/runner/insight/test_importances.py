@@ -137,3 +137,10 @@ def test_rank_correlation_is_the_usual_one() -> None:
     first, second = rng.integers(0, 9, 50).astype(float), rng.normal(size=50)
     assert spearman(first, second) == pytest.approx(rank_agreement(first.tolist(), second.tolist()).spearman)
     assert spearman(first, np.ones(50)) == 0.0
+
+
+def test_where_a_choice_does_not_apply_its_usual_answer_stands_in() -> None:
+    heads, mixer = read_answers([{"heads": 1, "mixer": "b"}, *[{"heads": 4, "mixer": "z"}] * 3, {}])
+    assert heads.filled.tolist() == [0, 1, 1, 1, 1]
+    assert mixer.filled.tolist() == [0, 1, 1, 1, 1]
+    assert heads.codes[-1] == mixer.codes[-1] == INACTIVE
