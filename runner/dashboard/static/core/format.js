@@ -18,7 +18,7 @@ export function number(value) {
 export function quantity(value, unit) {
   if (value === null || value === undefined || Number.isNaN(value)) return "not measured";
   if (unit === "bytes") return scaled(value, PREFIXES, "B");
-  if (unit === "fraction") return `${number(value * 100)} %`;
+  if (unit === "fraction") return `${number(Number((value * 100).toPrecision(4)))} %`; // 0.14 * 100 is a little more than 14
   if (Math.abs(value) >= 10_000) return `${scaled(value, COUNTS, "")} ${unit}`.trim();
   return `${number(value)} ${unit}`.trim();
 }
