@@ -48,7 +48,9 @@ class ChoiceImportance(Answer):
     direction: Literal["raises", "lowers", "mixed"] = Field(description="What larger values do to the metric.")
     best: Answered = Field(description="The value with the best mean, by the study's goal.")
     worst: Answered
-    effect: float = Field(description="In the metric's unit, between best and worst; of a kind of choice, in all layers.")
+    effect: float = Field(
+        description="In the metric's unit, between best and worst; of a kind of choice, in all layers."
+    )
 
 
 class MetricImportances(Answer):

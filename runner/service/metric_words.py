@@ -43,7 +43,9 @@ class MetricWords:
 
 def words_of(metric: str) -> MetricWords:
     """The words for a metric."""
-    return MetricWords(metric=metric, label=label_of(metric), unit=unit_of(metric), goal=goal_of(metric.removeprefix(_TEST)))
+    return MetricWords(
+        metric=metric, label=label_of(metric), unit=unit_of(metric), goal=goal_of(metric.removeprefix(_TEST))
+    )
 
 
 def label_of(metric: str) -> str:
