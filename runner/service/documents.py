@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from runner.service.catalogue_models import DeviceDocument
 from runner.service.models import (
     ArtifactDocument,
     Counts,
-    DeviceDocument,
     EvaluationDocument,
     EventDocument,
     FailureDocument,

@@ -359,68 +359,6 @@ class EventDocument(Answer):
     payload: Json
 
 
-class OptionDocument(Answer):
-    """One choice that a study may narrow."""
-
-    name: str
-    about: str
-    default: list[bool | int | float | str]
-
-
-class SpaceDocument(Answer):
-    """A family of search spaces."""
-
-    name: str
-    about: str
-    architectures: str | None = Field(description="How many, in digits; null for one of the operator's own.")
-    options: list[OptionDocument]
-    own: bool = Field(description="Whether the operator added it.")
-
-
-class TaskMetric(Answer):
-    """A metric that may be an objective."""
-
-    metric: str
-    label: str = Field(description="Its name in words, without the unit.")
-    unit: str = Field(description="Empty where there is none that is known.")
-    goal: Goal
-
-
-class TaskDocument(Answer):
-    """A task."""
-
-    name: str
-    about: str
-    metrics: list[TaskMetric] | None = Field(description="Null for one of the operator's own.")
-    families: list[str] | None = Field(description="The spaces that fit it; null: unknown.")
-    data: Literal["needed", "possible"] | None = Field(description="Whether `task.data` names registered data.")
-    own: bool = Field(description="Whether the operator added it.")
-
-
-class DeviceDocument(Answer):
-    """A machine on which latencies are comparable."""
-
-    id: str
-    name: str
-    description: Json
-    reference_ms: float | None
-    created_at: datetime
-
-
-class WorkerDocument(Answer):
-    """A process that works on studies."""
-
-    id: str
-    name: str
-    version: str
-    host: str
-    alive: bool
-    study_id: str | None = Field(description="What it works on, if that may be seen.")
-    started_at: datetime
-    seen_at: datetime
-    stopped_at: datetime | None
-
-
 class TokenRequest(Asked):
     """A token to be made."""
 

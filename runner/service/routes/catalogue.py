@@ -10,19 +10,25 @@ from typing import TYPE_CHECKING, cast
 from fastapi import APIRouter
 
 from runner.registered.ledger import read_registered
-from runner.service.catalogue_models import CatalogueDocument, ExampleDocument, FamilyMetric, Named, SessionDocument
+from runner.service.catalogue_models import (
+    CatalogueDocument,
+    DeviceDocument,
+    ExampleDocument,
+    FamilyMetric,
+    Named,
+    OptionDocument,
+    SessionDocument,
+    SpaceDocument,
+    TaskDocument,
+    TaskMetric,
+    WorkerDocument,
+)
 from runner.service.catalogue_words import ALGORITHMS, EXAMPLES, FORMATS, RECIPES, example
 from runner.service.documents import device_document
 from runner.service.metric_words import FAMILY_COSTS, LATENCIES, words_of
 from runner.service.metrics import is_alive
 from runner.service.models import (
-    DeviceDocument,
     Listed,
-    OptionDocument,
-    SpaceDocument,
-    TaskDocument,
-    TaskMetric,
-    WorkerDocument,
 )
 from runner.service.problems import Problem
 from runner.service.routes.common import Reader, TheRecord, TheService, problems, visible
