@@ -3,6 +3,7 @@
 import { byId, h, replace } from "../core/dom.js";
 import { registerKeys } from "../core/keys.js";
 import { problemBox } from "../core/problems.js";
+import { ORDER } from "../data/study_data.js";
 import { createFrontPanel } from "../study/front_panel.js";
 import { createHappenings } from "../study/happenings.js";
 import { createHead, createStages } from "../study/head_panel.js";
@@ -32,7 +33,7 @@ async function begin() {
   const { metrics, data } = store.get();
   const naming = createNaming(metrics);
   const first = firstAxes(metrics.items);
-  const known = (name) => name !== null && (naming.isMetric(name) || data.choice(name) !== null);
+  const known = (name) => name !== null && (name === ORDER || naming.isMetric(name) || data.choice(name) !== null);
   for (const name of ["x", "y", "colour", "size"]) {
     if (!known(store.get()[name])) store.set({ [name]: first[name] });
   }

@@ -5,7 +5,7 @@ import { save } from "../core/saving.js";
 import { byId, h, replace } from "../core/dom.js";
 import { count } from "../core/format.js";
 import { EMPTY, isEmpty, mask, words } from "../data/selection.js";
-import { anyOptions, metricOptions, picker, toggle } from "./pickers.js";
+import { anyOptions, axisOptions, metricOptions, picker, toggle } from "./pickers.js";
 import { choicesOf } from "./source.js";
 import { toggled } from "./state.js";
 import { bestWithin } from "./within.js";
@@ -23,8 +23,8 @@ export function createFrontPanel(store, naming, need) {
   const choices = () => choicesOf(store.get().data?.front ?? null);
   replace(
     byId("scatter-pickers"),
-    picker(store, "x", "x axis", metricOptions), toggle(store, "logX", "log"),
-    picker(store, "y", "y axis", metricOptions), toggle(store, "logY", "log"),
+    picker(store, "x", "x axis", axisOptions), toggle(store, "logX", "log"),
+    picker(store, "y", "y axis", axisOptions), toggle(store, "logY", "log"),
     picker(store, "colour", "colour", (state) => anyOptions(state, choices())),
     picker(store, "size", "size", (state) => [{ value: null, words: "nothing" }, ...metricOptions(state)]),
     toggle(store, "dominated", "points off the front"),

@@ -1,8 +1,9 @@
 // Names, units and directions of what is drawn: metrics as the API tells them, choices by their own names.
 
 import { quantity } from "../core/format.js";
+import { ORDER } from "../data/study_data.js";
 
-/** From the document of GET /metrics: `label(name)`, `unit(name)`, `goals`, `bounds`, `objectives`, `text(name, value)`
+/** From the document of GET /metrics: `label(name)`, `unit(name)`, `goals`, `objectives`, `text(name, value)`
  *  and `meaning(provenance)`. */
 export function createNaming(metrics) {
   const byName = new Map(metrics.items.map((metric) => [metric.metric, metric]));
@@ -11,16 +12,12 @@ export function createNaming(metrics) {
   const unit = (name) => byName.get(name)?.unit ?? "";
   return Object.freeze({
     isMetric: (name) => byName.has(name),
-    label: (name) => byName.get(name)?.label ?? name,
+    label: (name) => (name === ORDER ? "order of evaluation" : byName.get(name)?.label ?? name),
     unit,
     text: (name, value) => (byName.has(name) ? quantity(value, unit(name)) : String(value)),
     goal: (name) => byName.get(name)?.goal ?? null,
     objectives: Object.freeze(objectives.map((metric) => metric.metric)),
     goals: Object.freeze(Object.fromEntries(objectives.map((metric) => [metric.metric, metric.goal]))),
-    bounds: Object.freeze(Object.fromEntries(
-      objectives.filter((metric) => metric.at_least !== null || metric.at_most !== null)
-        .map((metric) => [metric.metric, [metric.at_least, metric.at_most]]),
-    )),
     meaning: (provenance) => meanings.get(provenance) ?? "",
   });
 }

@@ -1,6 +1,7 @@
 // Controls above the charts: which metric or choice is drawn where.  They show the state of the page and change it.
 
 import { h, replace } from "../core/dom.js";
+import { ORDER } from "../data/study_data.js";
 
 /** A labelled select for `name` of the store.  `options(state)` gives [{value, words}]; null is "none". */
 export function picker(store, name, words, options) {
@@ -34,6 +35,11 @@ export function toggle(store, name, words) {
 /** Every metric of the study as options. */
 export function metricOptions(state) {
   return (state.metrics?.items ?? []).map((metric) => ({ value: metric.metric, words: metric.label }));
+}
+
+/** What an axis may show: every metric, and when an architecture was evaluated. */
+export function axisOptions(state) {
+  return [...metricOptions(state), { value: ORDER, words: "order of evaluation" }];
 }
 
 /** "nothing", every metric, and every choice of the study as options. */

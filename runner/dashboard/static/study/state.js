@@ -3,6 +3,7 @@
 import { keepInAddress } from "../core/address.js";
 import { createStore } from "../core/store.js";
 import { EMPTY, read as readSelection, write as writeSelection } from "../data/selection.js";
+import { ORDER } from "../data/study_data.js";
 
 const DIGEST = /^[0-9a-f]{4,64}$/;
 const MOST_PICKED = 4; // side by side
@@ -31,7 +32,7 @@ export function firstAxes(metrics) {
   const objectives = metrics.filter((metric) => metric.objective).map((metric) => metric.metric);
   const others = metrics.filter((metric) => !metric.objective && metric.computed).map((metric) => metric.metric);
   const [y, x, size] = [...objectives, ...others];
-  return { x: x ?? y, y, size: objectives.length > 2 ? size : null, colour: null };
+  return { x: x ?? ORDER, y, size: objectives.length > 2 ? size : null, colour: null };
 }
 
 const name = { read: (text) => (text.length <= 128 ? text : undefined), write: (value) => value };
