@@ -27,3 +27,10 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """
     folders = all(Path(argument).is_dir() for argument in config.args)
     return min(4, usable_cores()) if folders else 0
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes take file after file: files with slow tests first, so that none is left for the end."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+        items.sort(key=lambda item: item.path not in slow)

@@ -96,7 +96,7 @@ class TestEveryFamily:
     def test_the_exported_file_computes_what_the_module_computes(self, family: str, tmp_path: Path) -> None:
         task = TASKS[family]()
         weights = shared(family)
-        for index, architecture in enumerate(drawn(family)[1:4]):
+        for index, architecture in enumerate(drawn(family)[1:3]):  # the largest and one between
             module = weights.extract(architecture)
             path = tmp_path / f"{index}.onnx"
             export_onnx(module, task.example(2), path)
