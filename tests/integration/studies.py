@@ -59,7 +59,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def supernaut(
-    home: Path, *arguments: str, timeout: float = 300, fresh: bool = False, **variables: str
+    home: Path, *arguments: str, timeout: float = 500, fresh: bool = False, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own, with these environment variables besides.
 

@@ -19,7 +19,7 @@ import pytest
 from runner.cli.main import main
 from runner.settings import Home
 from runner.store import open_repository
-from tests.integration.studies import ROOT, TINY, UNTIMED, supernaut, write
+from tests.integration.studies import ROOT, TINY, UNTIMED, environment, supernaut, write
 
 pytestmark = pytest.mark.slow
 
@@ -370,7 +370,8 @@ def test_a_full_disk_ends_in_one_message_and_the_study_goes_on_afterwards(tmp_pa
     home = tmp_path / "home"
     # Its checkpoints are larger than anything that the record writes.
     wide = {**UNTIMED["space"], "choices": {**UNTIMED["space"]["choices"], "width": 192}}
-    file = write(tmp_path / "s.json", {**UNTIMED, "space": wide})
+    short = {"train": {**UNTIMED["train"], "steps": 6}, "retrain": {"steps": 4, "trials": 1}}
+    file = write(tmp_path / "s.json", {**UNTIMED, **short, "space": wide})
     limited = subprocess.run(
         [
             "bash",
@@ -380,6 +381,7 @@ def test_a_full_disk_ends_in_one_message_and_the_study_goes_on_afterwards(tmp_pa
         capture_output=True,
         text=True,
         cwd=ROOT,
+        env=environment(home),
         timeout=300,
         check=False,
     )

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 SMALL: dict[str, Any] = {
-    "train": {"steps": 30, "batch": 16, "precision": "fp32"},
-    "search": {"evaluations": 12, "measured_latencies": 8, "workers": "serial"},
-    "retrain": {"steps": 12, "batch": 16, "trials": 1},
+    "train": {"steps": 10, "batch": 16, "precision": "fp32"},
+    "search": {"evaluations": 9, "measured_latencies": 8, "workers": "serial"},
+    "retrain": {"steps": 6, "batch": 16, "trials": 1},
 }
 
 

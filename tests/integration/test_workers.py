@@ -26,6 +26,8 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc, which this system lacks"),
 ]
 
+OF_ALL = f"/{PARALLEL['search']['evaluations']}"  # what the progress of the search says, and that of no other stage
+
 
 class Driver:
     """A study in a process group of its own, whose standard error can be waited for."""
@@ -66,14 +68,14 @@ def finish(home: Path, file: Path, name: str) -> None:
     with open_repository(Home(home).database) as repository:
         check_invariants(repository, name)
         assert not repository.reservations(repository.study(name).id)
-    assert sum(row.fidelity == "inherited" for row in after) == 40
+    assert sum(row.fidelity == "inherited" for row in after) == PARALLEL["search"]["evaluations"]
 
 
 def test_the_driver_is_killed_in_the_middle_of_a_search(tmp_path: Path) -> None:
     home, file = tmp_path / "home", write(tmp_path / "s.json", PARALLEL)
     driver = Driver(home, file)
     driver.wait_for("[3/6] search")
-    driver.wait_for("/40")
+    driver.wait_for(OF_ALL)
     os.kill(driver.process.pid, signal.SIGKILL)
     driver.end()
     driver.marked.check_none_left()
@@ -100,14 +102,15 @@ def test_workers_are_killed_and_the_study_goes_on(tmp_path: Path) -> None:
     with open_repository(Home(home).database) as repository:
         check_invariants(repository, "parallel")
         assert repository.study("parallel").state == "complete"
-    assert sum(row.state == "complete" and row.fidelity == "inherited" for row in rows(home, "parallel")) == 40
+    found = [row.state for row in rows(home, "parallel") if row.fidelity == "inherited"]
+    assert found == ["complete"] * PARALLEL["search"]["evaluations"]
 
 
 def test_ctrl_c_drains_and_leaves_nobody(tmp_path: Path) -> None:
     home, file = tmp_path / "home", write(tmp_path / "s.json", PARALLEL)
     driver = Driver(home, file)
     driver.wait_for("[3/6] search")
-    driver.wait_for("/40")
+    driver.wait_for(OF_ALL)
     os.killpg(driver.process.pid, signal.SIGINT)
     status, said = driver.end()
     assert status == 130, said
@@ -139,7 +142,7 @@ COMMITS = (
 def test_killed_at_one_commit_after_the_other_it_ends_as_the_uninterrupted_one(tmp_path: Path) -> None:
     spec = {**UNTIMED, "train": {**UNTIMED["train"], "steps": 20}}
     file = write(tmp_path / "s.json", spec)
-    done = supernaut(tmp_path / "whole", "run", str(file))
+    done = supernaut(tmp_path / "whole", "run", str(file), fresh=True)
     assert done.returncode == 0, done.stderr
     home = tmp_path / "home"
     for point, hit in COMMITS:

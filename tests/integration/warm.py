@@ -41,7 +41,7 @@ def warm_run(
     environment: dict[str, str],
     *,
     cwd: Path = ROOT,
-    timeout: float = 300,
+    timeout: float = 500,
 ) -> subprocess.CompletedProcess[str]:
     """What `subprocess.run` says of `python -m MODULE ARGUMENTS`.  Raises `TimeoutExpired` as it does."""
     process = _process()
