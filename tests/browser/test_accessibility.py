@@ -9,6 +9,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
     from tests.browser.conftest import Watched
 
 RULES = {
@@ -39,3 +41,49 @@ def test_axe_finds_nothing_serious(watched: Watched, path: str) -> None:
         if each["impact"] in GRAVE
     ]
     assert grave == []
+
+
+def tab_to(page: Page, target: Locator) -> None:
+    """Press Tab until it has the focus."""
+    for _ in range(120):
+        if target.evaluate("(each) => each === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    pytest.fail(f"{target} is not reached by Tab")
+
+
+def test_the_main_path_by_keyboard_alone(watched: Watched) -> None:
+    """From the list to a study, along its front, to a comparison, and to where the model is taken home."""
+    page = watched.page
+    page.goto("/")
+    tab_to(page, page.get_by_role("link", name="digits", exact=True))
+    page.keyboard.press("Enter")
+    expect(page.locator("#content")).to_be_visible()
+    tab_to(page, page.locator("#scatter .chart-plot"))
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#scatter [aria-live=polite]")).not_to_be_empty()
+    page.keyboard.press("Enter")
+    first = page.locator("#point h3")
+    expect(first).not_to_be_empty()
+    page.keyboard.press("p")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("p")
+    expect(page.get_by_role("link", name="Compare 2")).to_be_visible()
+    tab_to(page, page.get_by_role("link", name="Compare 2"))
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/compare?points=*")
+    expect(page.locator("main svg").nth(1)).to_be_visible()
+    page.go_back()
+    expect(page.locator("#content")).to_be_visible()
+    expect(page.locator("#selection .chip")).to_have_count(2)
+    tab_to(page, page.locator("#rows tr[tabindex='0']"))
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.keyboard.press("e")
+    page.wait_for_url("**/architectures/*#take")
+    expect(page.locator("#take-panel")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
