@@ -11,13 +11,16 @@ const MOST_VALUES = 64;
 const LONGEST_NAME = 200;
 const LONGEST_TEXT = 6_000; // servers and messengers cut longer addresses
 const DIGEST = /^[0-9a-f]{4,64}$/;
+const OPEN = Object.freeze([-Infinity, Infinity]); // ends of a range that has none there
+const OPEN_END = "~";
 const PART = "**";
 const TOKEN = "*";
 
 /** Nothing is selected: every row is as good as any other. */
 export const EMPTY = selectionOf({});
 
-/** A selection from some of its parts: `{ranges, sets, lasso, digests}`; corners and ranges in the metrics' units. */
+/** A selection from some of its parts: `{ranges, sets, lasso, digests}`; corners and ranges in the metrics'
+ *  units, an end of a range infinite where it has none. */
 export function selectionOf({ ranges = {}, sets = {}, lasso = null, digests = null }) {
   return Object.freeze({ ranges: Object.freeze({ ...ranges }), sets: Object.freeze({ ...sets }), lasso, digests });
 }
@@ -68,7 +71,7 @@ export function read(text) {
 /** The selection as text for the address; null for the empty one, and for one that no address has room for. */
 export function write(selection) {
   if (isEmpty(selection)) return null;
-  const parts = Object.entries(selection.ranges).map(([name, range]) => ["r", packed(name), ...range]);
+  const parts = Object.entries(selection.ranges).map(([name, range]) => ["r", packed(name), ...range.map(endText)]);
   for (const [name, values] of Object.entries(selection.sets)) {
     parts.push(["s", packed(name), ...values.map((value) => packed(valueText(value)))]);
   }
@@ -84,7 +87,7 @@ export function write(selection) {
 /** The selection in words; `label(name)` and `unit(name)` as the pages show a metric or a choice. */
 export function words(selection, label, unit = () => "") {
   const parts = Object.entries(selection.ranges).map(([name, [low, high]]) =>
-    `${label(name)} from ${quantity(low, unit(name))} to ${quantity(high, unit(name))}`);
+    `${label(name)} ${rangeWords(low, high, unit(name))}`);
   for (const [name, values] of Object.entries(selection.sets)) {
     parts.push(`${label(name)} is ${values.length === 0 ? "nothing" : values.map(shown).join(" or ")}`);
   }
@@ -96,6 +99,15 @@ export function words(selection, label, unit = () => "") {
     parts.push(count === 1 ? `architecture ${selection.digests[0]}` : `one of ${count} named architectures`);
   }
   return parts.length === 0 ? "everything" : parts.join("; ");
+}
+
+function rangeWords(low, high, unit) {
+  if (low === -Infinity) return `at most ${quantity(high, unit)}`;
+  return high === Infinity ? `at least ${quantity(low, unit)}` : `from ${quantity(low, unit)} to ${quantity(high, unit)}`;
+}
+
+function endText(end) {
+  return Number.isFinite(end) ? end : OPEN_END;
 }
 
 /** A value of a choice as people read it. */
@@ -136,7 +148,7 @@ function inside(px, py, xs, ys) {
 const READERS = Object.freeze({
   __proto__: null,
   r(found, [name, ...ends]) {
-    const [key, [low, high]] = [unpacked(name), ends.map(finite)];
+    const [key, [low, high]] = [unpacked(name), ends.map((text, place) => (text === OPEN_END ? OPEN[place] : finite(text)))];
     if (ends.length !== 2 || !fits(key, found.ranges) || !(low <= high)) return false;
     found.ranges[key] = Object.freeze([low, high]);
     return true;

@@ -9,10 +9,11 @@ import { createHappenings } from "../study/happenings.js";
 import { createHead, createStages } from "../study/head_panel.js";
 import { createInsightPanels } from "../study/insight_panels.js";
 import { createNaming } from "../study/naming.js";
+import { createNotes } from "../study/notes_panel.js";
 import { createParallelPanel } from "../study/parallel_panel.js";
 import { createPointPanel } from "../study/point_panel.js";
 import { createSource } from "../study/source.js";
-import { createState, firstAxes, toggled } from "../study/state.js";
+import { createState, firstAxes, shownPoint, toggled } from "../study/state.js";
 import { createTablePanel } from "../study/table_panel.js";
 import { createWithin } from "../study/within.js";
 
@@ -54,6 +55,7 @@ async function begin() {
 
 function createOthers(naming) {
   createParallelPanel(store, naming, source.need);
+  createNotes(store, source.path);
   const stages = createStages(store, source.path);
   const insight = createInsightPanels(store, naming, source.path);
   const happenings = createHappenings(store, source.path);
@@ -77,8 +79,8 @@ registerKeys([
 ]);
 
 function pick() {
-  const { point, picked } = store.get();
-  if (point !== null) store.set({ picked: toggled(picked, point) });
+  const point = shownPoint(store.get());
+  if (point !== null) store.set({ picked: toggled(store.get().picked, point) });
 }
 
 function compare() {
@@ -87,6 +89,6 @@ function compare() {
 }
 
 function open(part) {
-  const { point } = store.get();
+  const point = shownPoint(store.get());
   if (point !== null) location.assign(`/studies/${encodeURIComponent(study)}/architectures/${point}${part}`);
 }

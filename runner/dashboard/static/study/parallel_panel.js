@@ -48,7 +48,7 @@ export function createParallelPanel(store, naming, need) {
   function show({ data, selection, point }) {
     adder();
     chart.update({
-      data, selection, mask: mask(data, selection),
+      data, selection: closed(data, selection), mask: mask(data, selection),
       axes: axes.filter((name) => data.metricNames.includes(name) || data.choice(name) !== null),
       label: naming.label, unit: naming.unit, goals: naming.goals,
       focusRow: point === null ? -1 : data.rowOf(point),
@@ -57,4 +57,14 @@ export function createParallelPanel(store, naming, need) {
 
   store.subscribe(["data", "selection", "point"], show);
   show(store.get());
+}
+
+/** The same selection for an axis, which ends: ranges without an end reach the end of the numbers. */
+function closed(data, selection) {
+  const ranges = Object.fromEntries(Object.entries(selection.ranges).map(([name, [low, high]]) => {
+    const values = data.values(name).filter((value) => !Number.isNaN(value));
+    const [least, most] = values.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
+    return [name, [Math.max(low, least), Math.min(high, most)]];
+  }));
+  return Object.freeze({ ...selection, ranges: Object.freeze(ranges) });
 }

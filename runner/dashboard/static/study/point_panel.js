@@ -3,7 +3,7 @@
 import { ApiProblem, get } from "../core/api.js";
 import { byId, h, replace } from "../core/dom.js";
 import { quantity } from "../core/format.js";
-import { toggled } from "./state.js";
+import { shownPoint, toggled } from "./state.js";
 
 const SHOWN_LINES = 14;
 const FIDELITIES = [["inherited", "shared weights"], ["retrained", "retrained"], ["exported", "exported file"]];
@@ -14,9 +14,9 @@ export function createPointPanel(store, naming) {
   const study = encodeURIComponent(document.body.dataset.study);
   let asked = null;
 
-  async function show({ point: chosen, data }) {
+  async function show(state) {
     asked?.abort();
-    const point = chosen ?? kneeOf(data);
+    const point = shownPoint(state);
     if (point === null) {
       replace(body, h("p", { class: "empty" }, "The first points appear with the first evaluations; choose one, and here is what it is."));
       return;
@@ -91,18 +91,13 @@ export function createPointPanel(store, naming) {
 
   let shown = null; // what the data said of the point when it was drawn
   store.subscribe(["point", "picked", "data"], (state, changed) => {
-    const point = state.point ?? kneeOf(state.data);
+    const point = shownPoint(state);
     const now = point === null || state.data === null ? null : fingerprint(state.data, point);
     if (changed.includes("data") && changed.length === 1 && now === shown) return;
     shown = now;
     show(state);
   });
   show(store.get());
-}
-
-/** The digest that is shown until somebody chooses. */
-function kneeOf(data) {
-  return data === null || data.kneeRow < 0 ? null : data.digests[data.kneeRow];
 }
 
 /** Changes when a row of this digest is added, or it enters or leaves the front. */

@@ -27,6 +27,12 @@ export function toggled(picked, digest) {
   return Object.freeze([...picked, digest].slice(-MOST_PICKED));
 }
 
+/** The digest that is looked at: the chosen one, or the knee until somebody chooses; null without either. */
+export function shownPoint({ point, data }) {
+  if (point !== null || data === null || data.kneeRow < 0) return point;
+  return data.digests[data.kneeRow];
+}
+
 /** The axes that show a study best before anybody chose: `metrics` are the documents of GET /metrics. */
 export function firstAxes(metrics) {
   const objectives = metrics.filter((metric) => metric.objective).map((metric) => metric.metric);

@@ -146,6 +146,7 @@ export function createTablePanel(store, naming, need) {
     const metric = h("select", { "aria-label": "Metric of the filter" });
     const low = h("input", { type: "number", step: "any", placeholder: "at least", "aria-label": "At least" });
     const high = h("input", { type: "number", step: "any", placeholder: "at most", "aria-label": "At most" });
+    high.addEventListener("input", () => high.setCustomValidity(""));
     const fill = (state) => {
       const options = metricOptions(state);
       if (options.length !== metric.options.length) {
@@ -167,6 +168,11 @@ export function createTablePanel(store, naming, need) {
         event.preventDefault();
         const range = [low.value === "" ? -Infinity : Number(low.value), high.value === "" ? Infinity : Number(high.value)];
         const { selection } = store.get();
+        if (!(range[0] <= range[1])) {
+          high.setCustomValidity("At most is below at least.");
+          high.reportValidity();
+          return;
+        }
         need([metric.value]);
         store.set({ selection: Object.freeze({ ...selection, ranges: Object.freeze({ ...selection.ranges, [metric.value]: Object.freeze(range) }) }) });
       },
