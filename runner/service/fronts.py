@@ -34,6 +34,7 @@ _KEPT = 32  # studies
 _KEPT_TABLES = 8
 _KEPT_COLUMNS = 8
 _QUICKLY = 1  # gzip's level
+_PART = 2_000  # rows
 _STEPS = 100  # of a hypervolume's course
 # Points on a front beyond which its exact volume takes longer than an answer may, by objectives.
 _MOST_POINTS = {1: 10**9, 2: 10**9, 3: 20_000, 4: 300, 5: 100, 6: 50}
@@ -57,7 +58,6 @@ class Picture:
     front: Front  # of the points off it, those that were retrained or exported alone
     evaluated: int  # points on the front and off it
     newest: tuple[str, ...]  # the digests of the newest points, on the front and off it
-    course: Course
 
 
 class Fronts:
@@ -66,6 +66,7 @@ class Fronts:
     def __init__(self) -> None:
         self._tables: Kept[Table] = Kept(_KEPT_TABLES)
         self._pictures: Kept[Picture] = Kept(_KEPT)
+        self._courses: Kept[Course] = Kept(_KEPT)
         self._whole: Kept[Front] = Kept(_KEPT_TABLES)
         self._columns: Kept[bytes] = Kept(_KEPT_COLUMNS)
 
@@ -79,12 +80,22 @@ class Fronts:
         )
 
     def picture(self, repository: Repository, study: StudyRecord) -> Picture:
-        """The front of a study and the course of its hypervolume.  Raises `Problem`."""
+        """The front of a study.  Raises `Problem`."""
         spec = spec_of(study)
         return self._pictures.get(
             study.id,
             stamp_of(repository, study),
             lambda: picture_of(repository, self.table(repository, study, tuple(spec.goals)), spec),
+            changing=study.state == "running",
+        )
+
+    def course(self, repository: Repository, study: StudyRecord) -> Course:
+        """How the hypervolume of a study's front grew.  Raises `Problem`."""
+        spec = spec_of(study)
+        return self._courses.get(
+            study.id,
+            stamp_of(repository, study),
+            lambda: course_of(repository, self.table(repository, study, tuple(spec.goals)), spec),
             changing=study.state == "running",
         )
 
@@ -133,11 +144,8 @@ def spec_of(study: StudyRecord) -> StudySpec:
 def picture_of(repository: Repository, table: Table, spec: StudySpec) -> Picture:
     """The front of a study as `runner.front` defines it, over all evaluations, though few of them are read whole."""
     goals = spec.goals
-    numbers = np.stack([table.numbers(repository, metric).values for metric in goals], axis=1)
-    rows = np.flatnonzero(table.counts & np.isfinite(numbers).all(axis=1))  # the record holds finite numbers, or none
-    numbers = numbers[rows]
-    inside = _within(numbers, [spec.bounds.get(metric, (None, None)) for metric in goals])
-    best, ends, volumes = _grown(numbers[inside] * _signs(goals))
+    rows, numbers, inside = _judged(repository, table, spec)
+    best = _best(numbers[inside] * _signs(goals))
     later = [
         digest
         for digest, state, counts in zip(table.digests, table.states, table.counts.tolist(), strict=True)
@@ -145,28 +153,55 @@ def picture_of(repository: Repository, table: Table, spec: StudySpec) -> Picture
     ]
     shown = [table.digests[row] for row in rows[inside][best]]
     front = compute_front(repository.evaluations_of(table.study_id, [*shown, *later]), goals, spec.bounds)
+    newest = tuple(table.digests[row] for row in rows[::-1][:SHOWN_OTHERS])
+    return Picture(front=front, evaluated=len(rows), newest=newest)
+
+
+def course_of(repository: Repository, table: Table, spec: StudySpec) -> Course:
+    """How the hypervolume of the front grew over the evaluations that keep the bounds."""
+    goals = spec.goals
+    rows, numbers, inside = _judged(repository, table, spec)
+    ends, volumes = _grown(numbers[inside] * _signs(goals))
     steps = [int(rows[inside][end - 1]) for end in ends]
     times = repository.times_of(table.study_id, [table.ids[row] for row in steps])
     counted = np.flatnonzero(inside) + 1  # how many were evaluated by each of those that keep the bounds
-    course = Course(
+    return Course(
         metrics=tuple(goals),
         reference=tuple(_worst(numbers[inside], goals)),
         evaluations=tuple(int(counted[end - 1]) for end in ends),
         times=tuple(times[table.ids[row]] for row in steps),
         volumes=tuple(volumes),
     )
-    newest = tuple(table.digests[row] for row in rows[::-1][:SHOWN_OTHERS])
-    return Picture(front=front, evaluated=len(rows), newest=newest, course=course)
 
 
-def _grown(vectors: NDArray[np.float64]) -> tuple[NDArray[np.int64], list[int], list[float | None]]:
-    """The rows of the front, and how its hypervolume grew: after so many rows, and the volume then.
+def _judged(
+    repository: Repository, table: Table, spec: StudySpec
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
+    """The rows that have a number for each objective, those numbers, and which of them keep the bounds."""
+    goals = spec.goals
+    numbers = np.stack([table.numbers(repository, metric).values for metric in goals], axis=1)
+    rows = np.flatnonzero(table.counts & np.isfinite(numbers).all(axis=1))  # the record holds finite numbers, or none
+    numbers = numbers[rows]
+    return rows, numbers, _within(numbers, [spec.bounds.get(metric, (None, None)) for metric in goals])
+
+
+def _best(vectors: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The rows of the front; in parts, because what one part has ruled out the next ones need not look at."""
+    best = np.zeros(0, dtype=np.int64)
+    for begin in range(0, len(vectors), _PART):
+        together = np.concatenate([best, np.arange(begin, min(begin + _PART, len(vectors)))])
+        best = together[non_dominated(vectors[together])]
+    return best
+
+
+def _grown(vectors: NDArray[np.float64]) -> tuple[list[int], list[float | None]]:
+    """How the hypervolume of the front grew: after so many rows, and the volume then.
 
     The reference is the worst value of each objective among all rows.
     """
     best = np.zeros(0, dtype=np.int64)
     if len(vectors) == 0:
-        return best, [], []
+        return [], []
     corner = vectors.max(axis=0)
     ends = sorted({int(end) for end in np.linspace(1, len(vectors), min(_STEPS, len(vectors)))})
     volumes: list[float | None] = []
@@ -176,7 +211,7 @@ def _grown(vectors: NDArray[np.float64]) -> tuple[NDArray[np.int64], list[int], 
         best, begin = together[non_dominated(vectors[together])], end
         exact = len(best) <= _MOST_POINTS[vectors.shape[1]]
         volumes.append(hypervolume(vectors[best], corner) if exact else None)
-    return best, ends, volumes
+    return ends, volumes
 
 
 def _worst(numbers: NDArray[np.float64], goals: Mapping[str, Goal]) -> list[float]:

@@ -119,7 +119,7 @@ def get_front(
 @router.get("/studies/{study}/hypervolume", responses=problems(*STUDY, "no_front"))
 def get_hypervolume(study: StudyId, principal: Reader, service: TheService, repository: TheRecord) -> CourseDocument:
     """How the hypervolume of the front grew from evaluation to evaluation, in at most 100 steps."""
-    course = service.fronts.picture(repository, find_study(repository, principal, study)).course
+    course = service.fronts.course(repository, find_study(repository, principal, study))
     return CourseDocument(
         metrics=list(course.metrics),
         reference=list(course.reference),

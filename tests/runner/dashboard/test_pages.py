@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
-from runner.dashboard.pages import STATIC, TEMPLATES, render
+from runner.dashboard.pages import STATIC, TEMPLATES, modules_of, render
 
 
 def test_what_is_put_into_a_page_is_text() -> None:
@@ -48,3 +48,13 @@ def test_modules_take_only_what_is_there(path: Path) -> None:
             assert re.search(rf"^export (?:async )?(?:function\*?|const|let|class) {re.escape(name)}\b", text, re.M), (
                 name
             )
+
+
+def test_every_module_of_a_page_is_told_to_the_browser_once() -> None:
+    found = modules_of("pages/study.js")
+    assert found[0] == "pages/study.js"
+    assert len(found) == len(set(found))
+    assert {"core/dom.js", "charts/scatter.js", "study/source.js", "core/names.js"} <= set(found)
+    assert all((STATIC / path).is_file() for path in found)
+    page = render("study.html", study="0" * 32, command="supernaut front x")
+    assert [f'<link rel="modulepreload" href="/static/{path}">' in page for path in found] == [True] * len(found)

@@ -12,7 +12,7 @@ import { createNaming } from "../study/naming.js";
 import { createNotes } from "../study/notes_panel.js";
 import { createParallelPanel } from "../study/parallel_panel.js";
 import { createPointPanel } from "../study/point_panel.js";
-import { createSource } from "../study/source.js";
+import { choicesOf, createSource } from "../study/source.js";
 import { createState, firstAxes, shownPoint, toggled } from "../study/state.js";
 import { createTablePanel } from "../study/table_panel.js";
 import { createWithin } from "../study/within.js";
@@ -34,7 +34,8 @@ async function begin() {
   const { metrics, data } = store.get();
   const naming = createNaming(metrics);
   const first = firstAxes(metrics.items);
-  const known = (name) => name !== null && (name === ORDER || naming.isMetric(name) || data.choice(name) !== null);
+  const choices = choicesOf(data.front);
+  const known = (name) => name !== null && (name === ORDER || naming.isMetric(name) || choices.includes(name));
   for (const name of ["x", "y", "colour", "size"]) {
     if (!known(store.get()[name])) store.set({ [name]: first[name] });
   }

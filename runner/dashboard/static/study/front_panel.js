@@ -10,7 +10,7 @@ import { choicesOf } from "./source.js";
 import { toggled } from "./state.js";
 import { bestWithin } from "./within.js";
 
-const DRAWN = ["data", "x", "y", "colour", "size", "logX", "logY", "dominated", "selection", "point", "picked", "within"];
+const DRAWN = ["data", "x", "y", "colour", "size", "logX", "logY", "dominated", "selection", "point", "picked", "within", "reading"];
 
 /** Fill the panel of the front.  `naming` gives names; `need(names)` brings what a picker asks for. */
 export function createFrontPanel(store, naming, need) {
@@ -51,11 +51,12 @@ export function createFrontPanel(store, naming, need) {
     showSelection(state);
   }
 
-  function showSelection({ data, selection, picked }) {
+  function showSelection({ data, study, reading, selection, picked }) {
     const selected = mask(data, selection);
     const size = selected === null ? 0 : selected.reduce((sum, each) => sum + each, 0);
     replace(
       byId("selection"),
+      reading && h("strong", {}, `This is the front; the other ${evaluations(study)} are being read.`),
       isEmpty(selection)
         ? h("span", { class: "note" }, "Nothing is selected. Draw a box or a lasso; every panel follows.")
         : [h("span", {}, `${count(size, "row")} selected: ${words(selection, naming.label)} `),
@@ -66,6 +67,10 @@ export function createFrontPanel(store, naming, need) {
 
   store.subscribe(DRAWN, show);
   show(store.get());
+}
+
+function evaluations(study) {
+  return count(study.counts.complete + study.counts.failed, "evaluation");
 }
 
 function picks(store, picked) {

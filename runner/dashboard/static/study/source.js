@@ -3,6 +3,7 @@
 import { get } from "../core/api.js";
 import { follow, onConnection } from "../core/live.js";
 import { appended, createStudyData, withFront } from "../data/study_data.js";
+import { columnsOfFront } from "./partial.js";
 
 const SMALL = 5_000; // evaluations up to which every metric and choice is read at once
 const PAUSE_MS = 1_000; // between two readings while much happens
@@ -17,6 +18,7 @@ export function createSource(store, study) {
   const listeners = new Set();
   let wanted = { metrics: [], choices: [] };
   let columns = null;
+  let rest = null; // the reading of what is not the front, once it has begun
   let stageStamp = "";
   let waiting = null;
   let kinds = new Set();
@@ -34,9 +36,29 @@ export function createSource(store, study) {
     };
     const { x, y, colour, size } = store.get();
     include([x, y, colour, size].filter((name) => name !== null), metrics, front);
-    columns = await getColumns();
     stageStamp = stampOf(detail);
-    store.set({ session, study: detail, metrics, data: createStudyData({ columns, front, metrics }) });
+    if (!small && front !== null && store.get().data === null) {
+      const first = columnsOfFront(front, wanted.metrics);
+      store.set({ session, study: detail, metrics, reading: true, data: createStudyData({ columns: first, front, metrics }) });
+      rest = readAll(front, metrics);
+      return;
+    }
+    columns = await getColumns();
+    store.set({ session, study: detail, metrics, reading: false, data: createStudyData({ columns, front, metrics }) });
+  }
+
+  /** All evaluations of a large study, of which the front is shown already; tried again until it is done. */
+  async function readAll(front, metrics) {
+    for (;;) {
+      try {
+        columns = await getColumns();
+        store.set({ reading: false, data: createStudyData({ columns, front, metrics }) });
+        performance.mark("complete");
+        return;
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS)); // the connection's banner tells why
+      }
+    }
   }
 
   function include(names, metrics, front) {
@@ -58,6 +80,7 @@ export function createSource(store, study) {
   async function need(names) {
     const { data, metrics } = store.get();
     if (data === null || !include(names, metrics, data.front)) return;
+    await rest;
     columns = await getColumns();
     store.set({ data: createStudyData({ columns, front: store.get().data.front, metrics }) });
   }
@@ -75,6 +98,7 @@ export function createSource(store, study) {
 
   /** What is new since the last time.  Numbers are added to older rows when a stage ends, so then all is read anew. */
   async function refresh() {
+    await rest;
     const detail = await get(path);
     const stamp = stampOf(detail);
     const { data } = store.get();

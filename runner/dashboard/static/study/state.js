@@ -9,10 +9,11 @@ const DIGEST = /^[0-9a-f]{4,64}$/;
 const MOST_PICKED = 4; // side by side
 
 /** The store of the page.  `picked`: digests that are to be compared; `point`: the digest that is looked at;
- *  `within`: {metric, most} of the question "which is best within ...", or null. */
+ *  `within`: {metric, most} of the question "which is best within ...", or null; `reading`: whether there is more
+ *  than the data has yet. */
 export function createState() {
   const store = createStore({
-    study: null, metrics: null, data: null, session: null, jobs: null,
+    study: null, metrics: null, data: null, session: null, reading: false,
     x: null, y: null, colour: null, size: null, logX: false, logY: false, dominated: true,
     selection: EMPTY, picked: Object.freeze([]), point: null, within: null,
     sort: null, columns: null, onlyFront: false,

@@ -43,7 +43,8 @@ export function createTablePanel(store, naming, need) {
       current = Math.max(known === null ? 0 : order.findIndex((row) => state.data.digests[row] === known), 0);
       drawHead();
       replace(words, `${count(order.length, "row")} of ${state.data.count.toLocaleString("en")}, sorted by `,
-        naming.label(sorted().replace(/^-/, "")), sorted().startsWith("-") ? ", the largest first." : ", the smallest first.");
+        naming.label(sorted().replace(/^-/, "")), sorted().startsWith("-") ? ", the largest first." : ", the smallest first.",
+        state.reading ? " The others are being read." : "");
     }
     drawRows();
   }
