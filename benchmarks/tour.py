@@ -99,7 +99,7 @@ def tour(
     context = browser.new_context(
         base_url=address,
         color_scheme=scheme,  # type: ignore[arg-type]
-        viewport={"width": width, "height": 844 if width < 600 else 900},
+        viewport={"width": width, "height": 844 if width < 600 else 1100},
         device_scale_factor=1,
     )
     page = context.new_page()

@@ -26,8 +26,8 @@ export function createHead(store, naming, path) {
     byId("study-reason").hidden = study.reason === null;
     replace(facts,
       fact("task", study.task ?? "unknown"), fact("search space", study.space ?? "unknown"),
-      fact("objectives", (study.objectives ?? []).map((each) => h("span", { class: "row" }, objective(each)))),
-      fact("evaluations", [study.counts.complete.toLocaleString("en"), study.progress?.budget ? ` of ${study.progress.budget.toLocaleString("en")}` : "",
+      fact("objectives", (study.objectives ?? []).map((each) => h("span", { class: "row" }, objective(each))), "is-wide"),
+      fact("evaluations", [study.counts.complete.toLocaleString("en"), study.counts.complete < (study.progress?.budget ?? 0) ? ` of ${study.progress.budget.toLocaleString("en")}` : "",
         study.counts.failed > 0 ? `, ${study.counts.failed.toLocaleString("en")} failed` : ""].join("")),
       data !== null && data.front !== null && fact("on the front", count(data.front.points.length, "point")),
       fact("begun", h("time", { datetime: study.created_at, title: study.created_at }, age(study.created_at),
@@ -128,6 +128,6 @@ function meter(stage, { done, total }) {
   return [h("progress", { max: total, value: done, "aria-label": `${stage.name}: ${words}` }), h("span", { class: "note" }, words, left)];
 }
 
-function fact(term, words) {
-  return h("div", {}, h("dt", {}, term), h("dd", {}, words));
+function fact(term, words, kind = null) {
+  return h("div", { class: kind }, h("dt", {}, term), h("dd", {}, words));
 }
