@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 _GRACE_S = 3  # for answers that are under way when someone stops the server
 _WORKER_GRACE_S = 60  # for a worker to bring its study to a safe point
+_PAUSE_S = 2.0  # before a worker that was killed is followed by another one
+_SHORT_LIFE_S = 60.0
+_MOST_SHORT = 3  # short lives in a row after which something else is wrong
 _BACKLOG = 128
 
 
@@ -143,34 +147,70 @@ def _worker(home: Home, *, wanted: bool) -> Iterator[None]:
         say("no worker was started, so studies wait; start one: supernaut worker")
         yield
         return
-    # In a session of its own: Ctrl-C reaches this process, which asks the worker to end at a safe point.  The pipe says
-    # the same where this process is killed.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runner.workers", "--home", str(home.path)],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-    )
-    ending = threading.Event()
-    watching = threading.Thread(target=_say_when_it_ends, args=(process, ending), daemon=True)
-    watching.start()
+    worker = OwnWorker([sys.executable, "-m", "runner.workers", "--home", str(home.path)])
     try:
         yield
     finally:
-        ending.set()
-        process.terminate()
+        worker.end()
+
+
+class OwnWorker:
+    """A worker process that ends with this one, and that is started again where it is killed or breaks."""
+
+    def __init__(self, command: Sequence[str], *, pause_s: float = _PAUSE_S) -> None:
+        self._command = command
+        self._pause_s = pause_s
+        self._ending = threading.Event()
+        self._lock = threading.Lock()
+        self._process = self._start()
+        self._watching = threading.Thread(target=self._watch, daemon=True)
+        self._watching.start()
+
+    def end(self) -> None:
+        """Ask it to end at a safe point, and wait for that, but not for ever."""
+        with self._lock:
+            self._ending.set()
+        self._process.terminate()
         try:
-            process.wait(_WORKER_GRACE_S)
+            self._process.wait(_WORKER_GRACE_S)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        watching.join()
+            self._process.kill()
+            self._process.wait()
+        self._watching.join()
+        _close_pipe(self._process)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # In a session of its own: Ctrl-C reaches this process, which asks the worker to end at a safe point.  The pipe
+        # says the same where this process is killed.
+        return subprocess.Popen(self._command, stdin=subprocess.PIPE, start_new_session=True)
+
+    def _watch(self) -> None:
+        short = 0  # lives in a row
+        while True:
+            began = time.monotonic()
+            code = self._process.wait()
+            if self._ending.is_set():
+                return
+            how = f"with exit code {code}" if code >= 0 else f"by signal {-code}"
+            short = short + 1 if time.monotonic() - began < _SHORT_LIFE_S else 0
+            if code == 0 or short >= _MOST_SHORT:
+                fail(
+                    f"the worker ended {how}; studies wait until there is one: supernaut worker, or restart the server"
+                )
+                return
+            fail(f"the worker ended {how}; another one is started, and goes on with its study when the lease has ended")
+            if self._ending.wait(self._pause_s):
+                return
+            with self._lock:
+                if self._ending.is_set():
+                    return
+                _close_pipe(self._process)
+                self._process = self._start()
 
 
-def _say_when_it_ends(process: subprocess.Popen[bytes], ending: threading.Event) -> None:
-    code = process.wait()
-    if not ending.is_set():
-        how = f"with exit code {code}" if code >= 0 else f"by signal {-code}"
-        fail(f"the worker ended {how}; studies wait until there is one: supernaut worker, or restart the server")
+def _close_pipe(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
 
 
 def _answer(listening: socket.socket, home: Home, hosts: Hosts) -> None:

@@ -7,7 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
-import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli.serve import _check_reach, _listen, _say_when_it_ends
+from runner.cli.serve import OwnWorker, _check_reach, _listen
 from runner.errors import CONFLICT, USAGE, SpecError
 from runner.service.auth import new_token
 from runner.store import Repository, open_repository
@@ -155,14 +155,32 @@ def test_the_other_loopback_address_is_taken_where_there_is_one() -> None:
 @pytest.mark.parametrize(
     ("code", "words"), [("raise SystemExit(3)", "exit code 3"), ("import os; os.abort()", "signal 6")]
 )
-def test_a_worker_that_ends_is_told(capsys: pytest.CaptureFixture[str], code: str, words: str) -> None:
-    for expected in (True, False):
-        ending = threading.Event()
-        if not expected:
-            ending.set()
-        _say_when_it_ends(subprocess.Popen([sys.executable, "-S", "-c", code]), ending)
-        told = capsys.readouterr().err
-        assert (words in told and "supernaut worker" in told) is expected
+def test_a_worker_that_always_ends_is_started_three_times_and_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, code: str, words: str
+) -> None:
+    starts = tmp_path / "starts"
+    worker = OwnWorker([sys.executable, "-S", "-c", f"open({str(starts)!r}, 'a').write('x'); {code}"], pause_s=0.01)
+    worker._watching.join(30)
+    worker.end()
+    told = capsys.readouterr().err
+    assert starts.read_text() == "xxx"
+    assert told.count(words) == 3
+    assert told.count("another one is started") == 2
+    assert "supernaut worker" in told.splitlines()[-1]
+
+
+def test_a_worker_that_is_killed_is_followed_by_another_one(capsys: pytest.CaptureFixture[str]) -> None:
+    worker = OwnWorker([sys.executable, "-S", "-c", "import time; time.sleep(60)"], pause_s=0.01)
+    first = worker._process
+    first.kill()
+    deadline = time.monotonic() + 30
+    while worker._process is first:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert "by signal 9; another one is started" in capsys.readouterr().err
+    worker.end()
+    assert worker._process.returncode == -signal.SIGTERM
+    assert not capsys.readouterr().err
 
 
 def test_small_answers_do_not_wait_for_larger_ones() -> None:
