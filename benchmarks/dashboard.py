@@ -29,10 +29,10 @@ from sqlalchemy import text
 
 from benchmarks.service import STUDY, serving
 from benchmarks.store_pages import BIG, fill
-from benchmarks.tour import FLAGS, chromium
 from runner.settings import Home
 from runner.store import open_repository
 from runner.study import parse_study
+from tests.browser.chromium import launched
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -64,7 +64,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="supernaut-") as folder, sync_playwright() as playwright:
         filled = Path(folder) / "filled"
         make(Home(filled), given.evaluations)
-        browser = playwright.chromium.launch(executable_path=chromium(playwright.chromium.executable_path), args=FLAGS)
+        browser = launched(playwright)
         for repeat in range(given.repeats):
             home = Home(Path(folder) / f"home-{repeat}")
             shutil.copytree(filled, home.path)

@@ -105,11 +105,14 @@ def serving(home: Home) -> Iterator[tuple[httpx2.Client, subprocess.Popen[bytes]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         until = time.monotonic() + 60
-        while not (home.path / "server.json").exists():
+        told: dict[str, Any] = {}
+        while told.get("pid") != process.pid:
             if time.monotonic() > until or process.poll() is not None:
                 raise RuntimeError("the server did not start within a minute")
             time.sleep(0.1)
-        url = json.loads((home.path / "server.json").read_text())["url"]
+            if (home.path / "server.json").exists():
+                told = json.loads((home.path / "server.json").read_text())
+        url = told["url"]
         token = (home.path / "token").read_text().strip()
         with httpx2.Client(
             base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=120

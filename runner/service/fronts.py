@@ -15,7 +15,7 @@ import numpy as np
 from runner.front import compute_front
 from runner.search.pareto import hypervolume, non_dominated
 from runner.service.columns import Table
-from runner.service.kept import Kept, stamp_of
+from runner.service.kept import Kept
 from runner.service.problems import Problem
 from runner.study import StudySpec
 
@@ -72,32 +72,25 @@ class Fronts:
 
     def table(self, repository: Repository, study: StudyRecord, metrics: Sequence[str]) -> Table:
         """The evaluations of a study; `metrics` are read at once with them where nothing is kept."""
-        return self._tables.get(
-            study.id,
-            stamp_of(repository, study),
-            lambda: Table.read(repository, study.id, metrics),
-            changing=study.state == "running",
-        )
+        return self._tables.of(repository, study, lambda: Table.read(repository, study.id, metrics))
 
     def picture(self, repository: Repository, study: StudyRecord) -> Picture:
         """The front of a study.  Raises `Problem`."""
         spec = spec_of(study)
-        return self._pictures.get(
-            study.id,
-            stamp_of(repository, study),
-            lambda: picture_of(repository, self.table(repository, study, tuple(spec.goals)), spec),
-            changing=study.state == "running",
-        )
+
+        def compute() -> Picture:
+            return picture_of(repository, self.table(repository, study, tuple(spec.goals)), spec)
+
+        return self._pictures.of(repository, study, compute)
 
     def course(self, repository: Repository, study: StudyRecord) -> Course:
         """How the hypervolume of a study's front grew.  Raises `Problem`."""
         spec = spec_of(study)
-        return self._courses.get(
-            study.id,
-            stamp_of(repository, study),
-            lambda: course_of(repository, self.table(repository, study, tuple(spec.goals)), spec),
-            changing=study.state == "running",
-        )
+
+        def compute() -> Course:
+            return course_of(repository, self.table(repository, study, tuple(spec.goals)), spec)
+
+        return self._courses.of(repository, study, compute)
 
     def with_others(self, repository: Repository, study: StudyRecord) -> Front:
         """The front, and of the points off it also the newest.  Raises `Problem`."""
@@ -111,7 +104,7 @@ class Fronts:
                 repository.evaluations_of(study.id, [*known, *picture.newest]), spec.goals, spec.bounds
             )
 
-        return self._whole.get(study.id, stamp_of(repository, study), compute, changing=study.state == "running")
+        return self._whole.of(repository, study, compute)
 
     def columns(
         self, repository: Repository, study: StudyRecord, metrics: Sequence[str], choices: Sequence[str]
@@ -122,8 +115,7 @@ class Fronts:
             table = self.table(repository, study, metrics)
             return packed(table.text(repository, metrics, choices))
 
-        key = "\n".join((study.id, *metrics, "", *choices))
-        return self._columns.get(key, stamp_of(repository, study), compute, changing=study.state == "running")
+        return self._columns.of(repository, study, compute, question="\n".join((*metrics, "", *choices)))
 
 
 def packed(text: str) -> bytes:

@@ -16,7 +16,7 @@ from runner.insight.encoding import read_answers, units_of
 from runner.insight.importances import judge
 from runner.insight.rules import find_rules
 from runner.service.fronts import spec_of
-from runner.service.kept import Kept, stamp_of
+from runner.service.kept import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,12 +56,7 @@ class Insights:
     def of(self, repository: Repository, study: StudyRecord) -> Insight:
         """What decides in a study.  Raises `Problem` where its specification cannot be read."""
         spec = spec_of(study)
-        return self._kept.get(
-            study.id,
-            stamp_of(repository, study),
-            lambda: self._alone(repository, study, spec),
-            changing=study.state == "running",
-        )
+        return self._kept.of(repository, study, lambda: self._alone(repository, study, spec))
 
     def _alone(self, repository: Repository, study: StudyRecord, spec: StudySpec) -> Insight:
         # Small matrices: on a busy machine BLAS threads wait for each other far longer than they compute.

@@ -63,6 +63,11 @@ class Kept(Generic[Value]):
                     self._entries.popitem(last=False)
             return value
 
+    def of(self, repository: Repository, study: StudyRecord, compute: Callable[[], Value], question: str = "") -> Value:
+        """What is kept for a study, or for one question about it, as far as it still holds; else computed."""
+        key = f"{study.id} {question}"
+        return self.get(key, stamp_of(repository, study), compute, changing=study.state == "running")
+
     def _usable(self, key: str, stamp: object, changing: bool) -> _Entry[Value] | None:
         entry = self._entries.get(key)
         if entry is None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from runner.front import read_front
 from runner.store import Repository, open_repository
-from tests.browser.serving import REPORT, add_session, serving
+from tests.browser.chromium import launched
+from tests.browser.serving import REPORT, add_session, serving, signed_in
 from tests.runner.service.studies import (
     create_study,
     finish_study,
@@ -23,8 +22,6 @@ from tests.runner.service.studies import (
     record_search,
     start_study,
 )
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @dataclass
@@ -38,24 +35,11 @@ class Watched:
         return [*self.complaints, *self.page.evaluate("window.violations ?? []")]
 
 
-def chromium_path(playwright: Playwright) -> str:
-    """Where Chromium is; fails with the remedy where there is none."""
-    named = os.environ.get("SUPERNAUT_CHROMIUM")
-    own = playwright.chromium.executable_path
-    found = [named, *map(shutil.which, ("chromium", "chromium-browser", "google-chrome")), own]
-    for path in found:
-        if path and Path(path).exists():
-            return path
-    pytest.fail(
-        "no Chromium for the browser tests: run `make test`, which brings one, or set SUPERNAUT_CHROMIUM to its path"
-    )
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     expect.set_options(timeout=20_000)  # a machine that does much else is no failure
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(playwright), args=FLAGS)
+        browser = launched(playwright)
         yield browser
         browser.close()
 
@@ -143,3 +127,24 @@ def watched(context: BrowserContext) -> Watched:
 
     page.on("dialog", dismiss)
     return watched
+
+
+@pytest.fixture(scope="module")
+def own(record: Path) -> Iterator[str]:
+    """A server over `record`, which a module makes for itself."""
+    with serving(record) as address:
+        yield address
+
+
+@pytest.fixture
+def kept(record: Path) -> Iterator[Repository]:
+    """The record of that server."""
+    with open_repository(record) as repository:
+        yield repository
+
+
+@pytest.fixture
+def visitor(browser: Browser, own: str, record: Path) -> Iterator[BrowserContext]:
+    """An administrator's browser at that server."""
+    with signed_in(browser, own, record) as context:
+        yield context

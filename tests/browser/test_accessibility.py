@@ -8,9 +8,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+from tests.browser.keyboard import tab_to
 
+if TYPE_CHECKING:
     from tests.browser.conftest import Watched
 
 RULES = {
@@ -41,15 +41,6 @@ def test_axe_finds_nothing_serious(watched: Watched, path: str) -> None:
         if each["impact"] in GRAVE
     ]
     assert grave == []
-
-
-def tab_to(page: Page, target: Locator) -> None:
-    """Press Tab until it has the focus."""
-    for _ in range(120):
-        if target.evaluate("(each) => each === document.activeElement"):
-            return
-        page.keyboard.press("Tab")
-    pytest.fail(f"{target} is not reached by Tab")
 
 
 def test_the_main_path_by_keyboard_alone(watched: Watched) -> None:

@@ -8,14 +8,13 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from runner.store import open_repository
-from tests.browser.serving import serving, signed_in
+from tests.browser.keyboard import tab_to
 from tests.runner.service.studies import create_study
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Locator, Request
+    from playwright.sync_api import Locator, Request
 
     from runner.store import Repository
 
@@ -36,27 +35,6 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_repository(path) as repository:
         create_study(repository, "taken", {"error": {"at_most": 0.05}, "latency_ms": {"batch": 4}})
     return path
-
-
-@pytest.fixture(scope="module")
-def own(record: Path) -> Iterator[str]:
-    """A server over it."""
-    with serving(record) as address:
-        yield address
-
-
-@pytest.fixture
-def kept(record: Path) -> Iterator[Repository]:
-    """The record of that server."""
-    with open_repository(record) as repository:
-        yield repository
-
-
-@pytest.fixture
-def visitor(browser: Browser, own: str, record: Path) -> Iterator[BrowserContext]:
-    """An administrator's browser."""
-    with signed_in(browser, own, record) as context:
-        yield context
 
 
 @pytest.fixture
@@ -86,15 +64,6 @@ def as_file(page: Page) -> str:
 def paste(page: Page, text: str) -> None:
     page.get_by_role("tab", name="Paste YAML").click()
     page.get_by_label("Study file", exact=True).fill(text)
-
-
-def tab_to(page: Page, target: Locator) -> None:
-    """Press Tab until it has the focus."""
-    for _ in range(80):
-        if target.evaluate("(each) => each === document.activeElement"):
-            return
-        page.keyboard.press("Tab")
-    pytest.fail(f"{target} is not reached by Tab")
 
 
 def test_the_example_is_submitted_by_keyboard_alone(page: Page, kept: Repository) -> None:

@@ -14,7 +14,6 @@ from tests.browser.serving import add_session, serving, signed_in
 from tests.runner.service.studies import create_study, finish_study, record_search, start_study
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser, Locator
@@ -40,27 +39,6 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
         record_search(repository, running, 4)
         repository.edit_study(running.id, running.revision, tags=("baseline",))
     return path
-
-
-@pytest.fixture(scope="module")
-def own(record: Path) -> Iterator[str]:
-    """A server over it."""
-    with serving(record) as address:
-        yield address
-
-
-@pytest.fixture
-def kept(record: Path) -> Iterator[Repository]:
-    """The record of that server."""
-    with open_repository(record) as repository:
-        yield repository
-
-
-@pytest.fixture
-def visitor(browser: Browser, own: str, record: Path) -> Iterator[BrowserContext]:
-    """An administrator's browser."""
-    with signed_in(browser, own, record) as context:
-        yield context
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from runner.front import read_front
 from runner.store import ValueRecord
-from search_spaces import Architecture
+from search_spaces import Architecture, Value
 from tests.runner.service.studies import an_evaluation, create_study, predicted, record_search, start_study
 
 if TYPE_CHECKING:
@@ -138,6 +138,30 @@ def record_one(repository: Repository, study: str, index: int) -> None:
         ValueRecord(metric="model_bytes", value=30_000.0, provenance="computed"),
     ]
     repository.record_evaluation(study, an_evaluation(architecture, *values))
+
+
+def test_what_no_question_has_room_for_is_not_asked_for_again_and_again(
+    watched: Watched, repository: Repository, look: tuple[str, int]
+) -> None:
+    study = create_study(repository, f"many-{look[0]}")
+    start_study(repository, study)
+    answers: dict[str, Value] = {f"choice{number}": number for number in range(60)} | {"with,comma": 1}
+    values = [
+        ValueRecord(metric=metric, value=0.5, provenance="inherited")
+        for metric in ("error", "latency_ms", "model_bytes")
+    ]
+    repository.record_evaluation(study.id, an_evaluation(Architecture(answers), *values))
+    repository.transition_study(study.id, "running", "interrupted", "Ctrl-C")
+    asked: list[str] = []
+    page = watched.page
+    page.on("request", lambda request: asked.append(request.url) if "/columns" in request.url else None)
+    columns = ",".join(["error", "with", *(f"choice{number}" for number in range(20, 60))])
+    opened(watched, f"/studies/{study.id}?columns={columns}&colour=with%2Ccomma")
+    expect(page.locator("#rows thead")).to_contain_text("choice59")
+    page.wait_for_timeout(1_000)  # a loop would go on
+    assert len(asked) <= 4
+    page.locator("#scatter-pickers select").nth(2).select_option("choice3")
+    expect(page.locator("#scatter .chart-legend")).to_contain_text("choice3")
 
 
 def test_notes_that_somebody_else_changed_are_not_overwritten_unasked(

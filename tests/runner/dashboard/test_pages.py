@@ -5,6 +5,9 @@ import pytest
 from jinja2 import UndefinedError
 
 from runner.dashboard.pages import STATIC, TEMPLATES, modules_of, render
+from runner.dashboard.words import direction
+from runner.service.limits import MAX_METRICS
+from runner.store.records import PROVENANCES
 
 
 def test_what_is_put_into_a_page_is_text() -> None:
@@ -58,3 +61,14 @@ def test_every_module_of_a_page_is_told_to_the_browser_once() -> None:
     assert all((STATIC / path).is_file() for path in found)
     page = render("study.html", study="0" * 32, command="supernaut front x")
     assert [f'<link rel="modulepreload" href="/static/{path}">' in page for path in found] == [True] * len(found)
+
+
+def test_what_scripts_know_of_the_server_is_what_the_server_knows() -> None:
+    source = (STATIC / "study" / "source.js").read_text(encoding="utf-8")
+    assert f"const MOST_NAMES = {MAX_METRICS};" in source
+    names = (STATIC / "core" / "names.js").read_text(encoding="utf-8")
+    told = re.search(r"PROVENANCES = Object\.freeze\(\[([^]]*)\]", names)
+    assert told is not None
+    assert set(re.findall(r'"(\w+)"', told[1])) == set(PROVENANCES)
+    for goal in ("minimize", "maximize"):
+        assert f'{goal}: "{direction("error", goal)}"' in names

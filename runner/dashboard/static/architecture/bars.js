@@ -2,6 +2,7 @@
 
 import { h, svg } from "../core/dom.js";
 import { quantity } from "../core/format.js";
+import { BETTER } from "../core/names.js";
 import { brief, intervalText, overlap } from "./words.js";
 
 const HEIGHT = 14;
@@ -99,6 +100,6 @@ function ratioWords(value, first) {
 
 function goalWords({ goal, objective }) {
   if (goal === null) return null;
-  const words = goal === "minimize" ? "less is better" : "more is better";
+  const words = BETTER[goal];
   return h("span", { class: "note" }, objective ? `${words}, an objective` : words);
 }

@@ -5,7 +5,7 @@ import { h } from "../core/dom.js";
 import { age, quantity } from "../core/format.js";
 import { checkList } from "./checks.js";
 import { jobName, progressOf, UNDER_WAY } from "./jobs.js";
-import { FIDELITIES } from "./numbers.js";
+import { FIDELITIES } from "../core/names.js";
 import { archiveName, runPython, unpackCommands } from "./snippets.js";
 import { intervalText } from "./words.js";
 

@@ -2,15 +2,9 @@
 
 import { h } from "../core/dom.js";
 import { quantity } from "../core/format.js";
+import { BETTER, FIDELITIES } from "../core/names.js";
 import { intervalText } from "./words.js";
 
-/** What a fidelity is called for people. */
-export const FIDELITIES = Object.freeze({
-  inherited: "shared weights",
-  retrained: "retrained",
-  exported: "exported file",
-  alone: "trained alone",
-});
 const ORDER = Object.keys(FIDELITIES);
 
 /** The name of a device by its id, from the items of GET /devices. */
@@ -135,7 +129,7 @@ function meanings(found, provenances) {
 
 function goalNote(metric) {
   if (metric === undefined || metric.goal === null) return null;
-  const words = metric.goal === "minimize" ? "less is better" : "more is better";
+  const words = BETTER[metric.goal];
   return h("span", { class: "note" }, metric.objective ? `${words}, an objective` : words);
 }
 

@@ -6,13 +6,13 @@ import { copyButton } from "../core/copying.js";
 import { h, replace } from "../core/dom.js";
 import { follow } from "../core/live.js";
 import { problemWords } from "../core/problems.js";
+import { maySubmit } from "../core/rights.js";
 import { jobCard } from "./job_card.js";
 import { concerns, UNDER_WAY } from "./jobs.js";
 import { exportCommand, exportPython } from "./snippets.js";
 
 const LOOK_MS = 2_000; // between two looks at a job that runs: its progress makes no event
 const MAIN = "onnx"; // every bundle has it
-const MAY_ASK = ["submit", "admin"];
 
 /** Fill `section` for an architecture.  `about`: {found, study, metrics (items), formats (of the catalogue), session};
  *  `onDone()` is called when a job has left new numbers, and gives a promise of {found, metrics} as they are then. */
@@ -20,7 +20,7 @@ export function createTake(section, about, onDone) {
   const { study, formats, session } = about;
   let { found, metrics } = about;
   const path = `/studies/${encodeURIComponent(study.id)}`;
-  const may = session.scopes.some((scope) => MAY_ASK.includes(scope));
+  const may = maySubmit(session);
   const keys = new Map(); // by what is asked for: the same key until it is known whether it was heard
   const cards = new Map(); // by id: {stamp, element, state}
   const said = h("p", { class: "note", role: "status" });

@@ -11,7 +11,7 @@ import { drawArchitectures } from "../architecture/drawing.js";
 import { legendOf } from "../architecture/legend.js";
 import { concerned, rowsOf } from "../architecture/outline.js";
 import { FEWEST, listProblem, MOST, moved, readPoints } from "../architecture/points.js";
-import { FIDELITIES } from "../architecture/numbers.js";
+import { FIDELITIES } from "../core/names.js";
 import { numbersOf } from "../architecture/standing.js";
 import { answerTable } from "../architecture/text.js";
 

@@ -6,6 +6,7 @@ import { count } from "../core/format.js";
 import { follow } from "../core/live.js";
 import { panel } from "../core/panel.js";
 import { marked, problemWords } from "../core/problems.js";
+import { maySubmit } from "../core/rights.js";
 import { createChecker, formOf, formOfText, inWords, sizeOf, YAML } from "../studies/checking.js";
 import { dropDraft, keepDraft, readDraft } from "../studies/draft.js";
 import { labelOf, placeErrors } from "../studies/fields.js";
@@ -305,8 +306,7 @@ async function draw(body, { session, spaces, tasks, catalogue, source }) {
     }
   }
 
-  const maySubmit = session.scopes.some((scope) => scope === "submit" || scope === "admin");
-  const foot = maySubmit ? h("div", { class: "toolbar submit" }, submit, said)
+  const foot = maySubmit(session) ? h("div", { class: "toolbar submit" }, submit, said)
     : h("p", { class: "why" }, "Your session may only look: a study cannot be submitted with it.");
   replace(whole, summary, tabs.root, byForm, byText, foot);
   replace(body, whole);

@@ -8,6 +8,7 @@ import { registerKeys } from "../core/keys.js";
 import { follow } from "../core/live.js";
 import { panel } from "../core/panel.js";
 import { problemWords } from "../core/problems.js";
+import { maySubmit } from "../core/rights.js";
 import { createStore } from "../core/store.js";
 import { actionsOf } from "../studies/actions.js";
 import { createCourses } from "../studies/courses.js";
@@ -67,14 +68,14 @@ async function load(signal) {
 
 function draw(body, { items, next_cursor: next }) {
   const query = store.get();
-  byId("new").hidden = !maySubmit();
+  byId("new").hidden = !maySubmit(session);
   byId("filters").hidden = items.length === 0 && !isFiltered(query) && query.cursor === "";
   several = items.some(({ owner }) => owner !== session.owner);
   if (items.length === 0) {
     rows.clear();
-    replace(body, isFiltered(query) || query.cursor !== "" ? noHits(clear) : emptyList(maySubmit()));
+    replace(body, isFiltered(query) || query.cursor !== "" ? noHits(clear) : emptyList(maySubmit(session)));
   } else {
-    table.show(query.sort, maySubmit());
+    table.show(query.sort, maySubmit(session));
     place(items);
     if (!body.contains(table.box)) replace(body, table.box);
   }
@@ -110,11 +111,7 @@ function show(study) {
 }
 
 function options() {
-  return { owners: several, actions: maySubmit() ? (study) => actionsOf(study, told) : null };
-}
-
-function maySubmit() {
-  return session !== null && session.scopes.some((scope) => scope === "submit" || scope === "admin");
+  return { owners: several, actions: maySubmit(session) ? (study) => actionsOf(study, told) : null };
 }
 
 function page(next, shown) {
@@ -195,7 +192,7 @@ function step(by) {
 
 registerKeys([
   { key: "/", words: "search", act: () => byId("search").focus() },
-  { key: "n", words: "new study", act: () => { if (maySubmit()) location.assign("/new"); } },
+  { key: "n", words: "new study", act: () => { if (maySubmit(session)) location.assign("/new"); } },
   { key: "j", words: "next study", act: () => step(1) },
   { key: "k", words: "study before", act: () => step(-1) },
 ]);

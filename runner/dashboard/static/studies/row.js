@@ -2,8 +2,9 @@
 
 import { h } from "../core/dom.js";
 import { age, count, number } from "../core/format.js";
+import { BETTER } from "../core/names.js";
 
-const ARROWS = { minimize: ["↓", "lower is better"], maximize: ["↑", "higher is better"] };
+const ARROWS = { minimize: "↓", maximize: "↑" };
 const HEADS = ["name", "state", "objectives", "progress", "hypervolume", "evaluations", "begun"];
 
 /** The words over the columns, with "actions" where there are any. */
@@ -82,7 +83,7 @@ function reasonOf(study) {
 function objectives(study) {
   if (study.objectives === null) return h("span", { class: "note" }, "another version wrote them");
   return study.objectives.map(({ metric, goal, at_least: low, at_most: high }) => {
-    const [arrow, words] = ARROWS[goal];
+    const [arrow, words] = [ARROWS[goal], BETTER[goal]];
     return h("span", { class: "objective", title: words }, metric, " ", h("span", { "aria-hidden": "true" }, arrow),
       h("span", { class: "sr-only" }, words),
       low === null ? null : ` ≥ ${low}`, high === null ? null : ` ≤ ${high}`);

@@ -2,6 +2,7 @@
 
 import { get } from "../core/api.js";
 import { byId, h, replace } from "../core/dom.js";
+import { fact } from "../core/facts.js";
 import { age, count } from "../core/format.js";
 import { panel } from "../core/panel.js";
 
@@ -50,10 +51,6 @@ export function createHappenings(store, path) {
     },
   });
   return { events, failures, resources };
-}
-
-function fact(term, words) {
-  return h("div", {}, h("dt", {}, term), h("dd", {}, words));
 }
 
 function sentence({ kind, payload }) {

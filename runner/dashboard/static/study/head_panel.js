@@ -1,13 +1,14 @@
 // The head of the page: which study this is, what it is for, how far it is, and what can be done with it.
 
-import { ApiProblem, get, patch, remove } from "../core/api.js";
+import { get, patch, remove } from "../core/api.js";
 import { ask } from "../core/dialogs.js";
 import { byId, h, replace } from "../core/dom.js";
+import { fact } from "../core/facts.js";
 import { age, count, number, span } from "../core/format.js";
+import { BETTER } from "../core/names.js";
 import { panel } from "../core/panel.js";
 import { problemWords } from "../core/problems.js";
-
-const GOALS = { minimize: "lower is better", maximize: "higher is better" };
+import { maySubmit } from "../core/rights.js";
 
 /** Follow `study` and `session` of the store; `path` is the study's in the API. */
 export function createHead(store, naming, path) {
@@ -43,12 +44,12 @@ export function createHead(store, naming, path) {
 
   function objective({ metric, goal, at_least: low, at_most: high }) {
     const limits = [low !== null && `at least ${naming.text(metric, low)}`, high !== null && `at most ${naming.text(metric, high)}`];
-    return [naming.label(metric), GOALS[goal], ...limits.filter(Boolean)].join(", ");
+    return [naming.label(metric), BETTER[goal], ...limits.filter(Boolean)].join(", ");
   }
 
   function buttons(study, session) {
     const clone = h("a", { class: "button", href: `/new?from=${study.id}` }, "Clone");
-    if (!session.scopes.some((scope) => scope === "submit" || scope === "admin")) {
+    if (!maySubmit(session)) {
       return [h("span", { class: "note" }, "Your session may read only.")];
     }
     const running = study.state === "running" || (study.state === "created" && study.desired_state === "running");
@@ -86,8 +87,7 @@ export function createHead(store, naming, path) {
     try {
       await act();
     } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      said.textContent = error instanceof ApiProblem ? error.message : problemWords(error);
+      said.textContent = problemWords(error);
     }
   }
 
@@ -126,8 +126,4 @@ function meter(stage, { done, total }) {
   const left = done > 0 && done < total ? ` · about ${span((elapsed / done) * (total - done))} left` : "";
   const words = `${number(done)} of ${number(total)}`;
   return [h("progress", { max: total, value: done, "aria-label": `${stage.name}: ${words}` }), h("span", { class: "note" }, words, left)];
-}
-
-function fact(term, words, kind = null) {
-  return h("div", { class: kind }, h("dt", {}, term), h("dd", {}, words));
 }

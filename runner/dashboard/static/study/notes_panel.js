@@ -3,6 +3,7 @@
 import { get, patch } from "../core/api.js";
 import { byId, h, replace } from "../core/dom.js";
 import { problemWords } from "../core/problems.js";
+import { maySubmit } from "../core/rights.js";
 
 const CONFLICT = 412;
 
@@ -24,7 +25,7 @@ export function createNotes(store, path) {
 
   function show({ study, session }) {
     if (study === null) return;
-    const mayEdit = session.scopes.some((scope) => scope === "submit" || scope === "admin");
+    const mayEdit = maySubmit(session);
     notes.readOnly = tags.readOnly = !mayEdit;
     save.hidden = !mayEdit;
     if (isTouched()) {

@@ -3,10 +3,10 @@
 import { ApiProblem, get } from "../core/api.js";
 import { byId, h, replace } from "../core/dom.js";
 import { quantity } from "../core/format.js";
+import { FIDELITIES } from "../core/names.js";
 import { shownPoint, toggled } from "./state.js";
 
 const SHOWN_LINES = 14;
-const FIDELITIES = [["inherited", "shared weights"], ["retrained", "retrained"], ["exported", "exported file"]];
 
 /** Follow `point` of the store. */
 export function createPointPanel(store, naming) {
@@ -57,7 +57,7 @@ export function createPointPanel(store, naming) {
 
   /** Metrics down, fidelities across: the objectives, and what else there is behind a click. */
   function numbers(found) {
-    const fidelities = FIDELITIES.filter(([name]) => found.numbers.some((each) => each.fidelity === name));
+    const fidelities = Object.entries(FIDELITIES).filter(([name]) => found.numbers.some((each) => each.fidelity === name));
     const metrics = [...new Set(found.numbers.flatMap((each) => each.values.map((value) => value.metric)))];
     const objectives = naming.objectives.filter((name) => metrics.includes(name));
     const others = metrics.filter((name) => !objectives.includes(name));

@@ -17,8 +17,7 @@ export function createSource(store, study) {
   const path = `/studies/${encodeURIComponent(study)}`;
   const listeners = new Set();
   let wanted = { metrics: [], choices: [] };
-  let columns = null;
-  let rest = null; // the reading of what is not the front, once it has begun
+  let turn = Promise.resolve(); // readings go one after the other: an older answer never takes a newer one's place
   let stageStamp = "";
   let waiting = null;
   let kinds = new Set();
@@ -29,21 +28,23 @@ export function createSource(store, study) {
       get("/session"), get(path), get(`${path}/metrics`), getFront(),
     ]);
     const small = detail.counts.complete + detail.counts.failed <= SMALL;
-    const objectives = metrics.items.filter((metric) => metric.objective).map((metric) => metric.metric);
-    wanted = {
-      metrics: small ? askable([...objectives, ...metrics.items.map((metric) => metric.metric)]).slice(0, MOST_NAMES) : objectives,
-      choices: small ? askable(choicesOf(front)).slice(0, MOST_NAMES) : [],
-    };
+    // Objectives first, then what somebody asked for; then the others, where that is not much.
     const { x, y, colour, size } = store.get();
-    include([x, y, colour, size].filter((name) => name !== null), metrics, front);
+    const asked = [x, y, colour, size, ...wanted.metrics, ...wanted.choices];
+    const all = metrics.items.map((metric) => metric.metric);
+    const choices = choicesOf(front);
+    wanted = {
+      metrics: askable([...objectivesOf(metrics), ...asked.filter((name) => all.includes(name)), ...(small ? all : [])]),
+      choices: askable([...asked.filter((name) => choices.includes(name)), ...(small ? choices : [])]),
+    };
     stageStamp = stampOf(detail);
     if (!small && front !== null && store.get().data === null) {
       const first = columnsOfFront(front, wanted.metrics);
       store.set({ session, study: detail, metrics, reading: true, data: createStudyData({ columns: first, front, metrics }) });
-      rest = readAll(front, metrics);
+      inTurn(() => readAll(front, metrics));
       return;
     }
-    columns = await getColumns();
+    const columns = await getColumns();
     store.set({ session, study: detail, metrics, reading: false, data: createStudyData({ columns, front, metrics }) });
   }
 
@@ -51,7 +52,7 @@ export function createSource(store, study) {
   async function readAll(front, metrics) {
     for (;;) {
       try {
-        columns = await getColumns();
+        const columns = await getColumns();
         store.set({ reading: false, data: createStudyData({ columns, front, metrics }) });
         performance.mark("complete");
         return;
@@ -61,28 +62,29 @@ export function createSource(store, study) {
     }
   }
 
-  function include(names, metrics, front) {
-    const known = new Set(metrics.items.map((metric) => metric.metric));
-    const choices = new Set(choicesOf(front));
-    const more = names.filter((name) => known.has(name) && !wanted.metrics.includes(name));
-    const others = names.filter((name) => choices.has(name) && !wanted.choices.includes(name));
-    // The newest wish counts: what was asked for long ago makes room, but never an objective.
-    const first = metrics.items.filter((metric) => metric.objective).map((metric) => metric.metric);
-    const rest = wanted.metrics.filter((name) => !first.includes(name));
-    const room = MOST_NAMES - first.length;
-    wanted = {
-      metrics: [...first, ...askable([...rest, ...more.filter((name) => !first.includes(name))]).slice(-room)],
-      choices: askable([...wanted.choices, ...others]).slice(-MOST_NAMES),
-    };
-    return more.length + others.length > 0;
-  }
-
+  /** Brings what is not there yet.  What was asked for last comes first; what no question has room for then goes. */
   async function need(names) {
     const { data, metrics } = store.get();
-    if (data === null || !include(names, metrics, data.front)) return;
-    await rest;
-    columns = await getColumns();
-    store.set({ data: createStudyData({ columns, front: store.get().data.front, metrics }) });
+    if (data === null) return;
+    const known = new Set(metrics.items.map((metric) => metric.metric));
+    const choices = new Set(choicesOf(data.front));
+    const more = askable(names.filter((name) => known.has(name) && !wanted.metrics.includes(name)));
+    const others = askable(names.filter((name) => choices.has(name) && !wanted.choices.includes(name)));
+    if (more.length + others.length === 0) return;
+    wanted = {
+      metrics: askable([...objectivesOf(metrics), ...more, ...wanted.metrics]),
+      choices: askable([...others, ...wanted.choices]),
+    };
+    await inTurn(async () => {
+      const columns = await getColumns();
+      store.set({ data: createStudyData({ columns, front: store.get().data.front, metrics }) });
+    });
+  }
+
+  function inTurn(read) {
+    const done = turn.then(read);
+    turn = done.catch(() => {}); // whoever asked is told
+    return done;
   }
 
   function getFront() {
@@ -97,8 +99,7 @@ export function createSource(store, study) {
   }
 
   /** What is new since the last time.  Numbers are added to older rows when a stage ends, so then all is read anew. */
-  async function refresh() {
-    await rest;
+  async function readNew() {
     const detail = await get(path);
     const stamp = stampOf(detail);
     const { data } = store.get();
@@ -128,7 +129,7 @@ export function createSource(store, study) {
       const told = kinds;
       kinds = new Set();
       try {
-        await refresh();
+        await inTurn(readNew);
         for (const listener of listeners) listener(told);
       } catch {
         // The connection's banner tells it; the next event, or the connection's return, tries again.
@@ -150,12 +151,16 @@ export function createSource(store, study) {
     }, POLL_MS);
   }
 
-  return { load, need, refresh, start, path, onChange: (listener) => listeners.add(listener) };
+  return { load, need, start, path, onChange: (listener) => listeners.add(listener) };
 }
 
-/** Names that a list with commas can carry, each once. */
+function objectivesOf(metrics) {
+  return metrics.items.filter((metric) => metric.objective).map((metric) => metric.metric);
+}
+
+/** Of these names, each once, those that a list with commas can carry, as many as one question may have. */
 function askable(names) {
-  return [...new Set(names)].filter((name) => !name.includes(","));
+  return [...new Set(names)].filter((name) => !name.includes(",")).slice(0, MOST_NAMES);
 }
 
 /** The names of all choices that an architecture of the front answers. */

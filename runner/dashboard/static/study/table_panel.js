@@ -37,8 +37,7 @@ export function createTablePanel(store, naming, need) {
     if (state.data === null) return;
     if (changed.some((name) => name !== "point" && name !== "picked")) {
       const known = currentDigest();
-      const missing = columns().filter((name) => !state.data.metricNames.includes(name) && state.data.choice(name) === null);
-      if (missing.length > 0) need(missing);
+      if (changed.includes("columns")) need(columns()); // not with new data: there may be no room for all of them
       order = orderedRows(state.data, mask(state.data, state.selection), sorted(), state.onlyFront);
       current = Math.max(known === null ? 0 : order.findIndex((row) => state.data.digests[row] === known), 0);
       drawHead();
