@@ -287,10 +287,24 @@ def write_study(document: object) -> str:
     """A study file that says what plain data say, its fields in the order in which they are documented."""
     import yaml
 
+    class Dumper(yaml.SafeDumper):
+        """Escapes Unicode's own line breaks, which a quoted text otherwise keeps and its reader folds into a space."""
+
+        def represent_str(self, data: str) -> Any:
+            style = '"' if any(broken in data for broken in "\x85\u2028\u2029") else None
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    Dumper.add_representer(str, Dumper.represent_str)
     # What holds no list or mapping goes into one line, as people write it.
-    return yaml.safe_dump(
-        _ordered(document, StudySpec), sort_keys=False, default_flow_style=None, allow_unicode=True, width=110
+    written: str = yaml.dump(
+        _ordered(document, StudySpec),
+        Dumper=Dumper,
+        sort_keys=False,
+        default_flow_style=None,
+        allow_unicode=True,
+        width=110,
     )
+    return written
 
 
 def _ordered(document: object, part: type[BaseModel]) -> object:

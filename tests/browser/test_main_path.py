@@ -71,6 +71,19 @@ def told(home: Path) -> dict[str, Any]:
         return {}
 
 
+@contextmanager
+def explained(home: Path) -> Iterator[None]:
+    """A failure in here says what the study had recorded by then."""
+    try:
+        yield
+    except AssertionError as failure:
+        with open_repository(Home(home).database) as repository:
+            for study in repository.studies():
+                for event in repository.events(study.id):
+                    failure.add_note(f"{event.time} {event.kind} {event.payload}")
+        raise
+
+
 def kill(process: subprocess.Popen[bytes]) -> None:
     """The server and its worker, as a machine that loses its power would."""
     os.killpg(process.pid, signal.SIGKILL)
@@ -142,7 +155,7 @@ def brush(page: Page) -> None:
 
 def test_from_the_form_to_a_verified_model(browser: Browser, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    with serving_really(home), visiting(browser, home) as page:
+    with explained(home), serving_really(home), visiting(browser, home) as page:
         study = submit(page, "first")
         drawn(page)
         expect(page.locator("#study-title .state")).to_have_text("complete", timeout=PATIENCE_MS)
@@ -186,7 +199,7 @@ def test_from_the_form_to_a_verified_model(browser: Browser, tmp_path: Path) -> 
 
 def test_a_server_that_is_killed_comes_back_to_the_same_page(browser: Browser, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    with serving_really(home) as process:
+    with explained(home), serving_really(home) as process:
         port = int(told(home)["url"].rpartition(":")[2])
         with visiting(browser, home) as page:
             study = submit(page, "killed")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runner.study import StudySpec, load_study, read_value, write_study
@@ -72,6 +72,7 @@ def test_the_example_means_the_same_when_it_comes_back(client: TestClient) -> No
     assert again["yaml"] == found["yaml"]
 
 
+@example({"\x85": "a\u2028b", "c": ["\u2029 \x85", "\n", "\r", "\ufeff"]})
 @given(st.recursive(
     st.none() | st.booleans() | st.integers(-10**9, 10**9) | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
