@@ -198,6 +198,31 @@ def test_a_panel_that_fails_leaves_the_others_and_tries_again(watched: Watched) 
     expect(panel.get_by_label("for")).to_be_visible()
 
 
+def test_on_paper_every_row_and_every_chart_is_there_in_light_colours(watched: Watched, repository: Repository) -> None:
+    page = opened(watched)
+    page.emulate_media(color_scheme="dark")
+    records = repository.evaluations(repository.study("digits").id)
+    seen = page.locator(DATA_ROWS).count()
+    assert 0 < seen < len(records)  # the test would show nothing where all rows are drawn anyhow
+    page.evaluate(
+        """() => addEventListener("beforeprint", () => {
+          const wide = [...document.querySelectorAll("canvas, .chart svg, table.rows")]
+            .filter((each) => each.getBoundingClientRect().right > document.body.getBoundingClientRect().right + 1);
+          const ink = getComputedStyle(document.body).color.match(/[0-9]+/g).map(Number);
+          window.printed = { rows: document.querySelectorAll("#rows tbody tr[data-place]").length,
+            space: document.querySelectorAll("#rows tbody tr[aria-hidden]").length, wide: wide.length, ink };
+        })"""
+    )
+    page.emulate_media(color_scheme="dark", media="print")
+    page.pdf()
+    printed = page.evaluate("window.printed")
+    assert (printed["rows"], printed["space"], printed["wide"]) == (min(len(records), 200), 0, 0)
+    assert max(printed["ink"]) < 100
+    page.emulate_media(color_scheme="dark", media="screen")
+    expect(page.locator(DATA_ROWS)).to_have_count(seen)
+    assert page.evaluate("document.documentElement.dataset.theme") is None
+
+
 def test_a_study_that_is_not_there_says_so(watched: Watched) -> None:
     answer = watched.page.goto("/studies/nobody")
     assert answer is not None

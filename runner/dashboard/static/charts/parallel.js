@@ -3,6 +3,7 @@
 
 import { h, replace } from "../core/dom.js";
 import { count } from "../core/format.js";
+import { isOnPaper, onPaper } from "../core/printing.js";
 import { onScheme, readTokens } from "./palette.js";
 import { axisHead, choiceAxis, numberAxis } from "./parallel_axes.js";
 import { chooseLines, drawLines, makeAxis } from "./parallel_lines.js";
@@ -29,6 +30,7 @@ export function createParallel(host, { onRanges, onSet }) {
   const observer = new ResizeObserver(() => ask());
   observer.observe(scroll);
   const endScheme = onScheme(() => { tokens = null; ask(); });
+  const endPaper = onPaper(() => { tokens = null; draw(); });
 
   layer.addEventListener("pointerdown", () => (isHeld = true));
   addEventListener("pointerup", release);
@@ -63,7 +65,7 @@ export function createParallel(host, { onRanges, onSet }) {
       axes = order.map((name) => axes.find((axis) => axis.name === name) ?? makeAxis(view.data, name, HEIGHT));
       built = "";
     }
-    const width = Math.max(scroll.clientWidth, axes.length * NARROWEST);
+    const width = Math.max(scroll.clientWidth, isOnPaper() ? 0 : axes.length * NARROWEST);
     const gap = axes.length > 1 ? (width - 2 * SIDE) / (axes.length - 1) : 0;
     const xs = axes.map((_, place) => SIDE + place * gap);
     showAxes(xs, width, gap);
@@ -162,6 +164,7 @@ export function createParallel(host, { onRanges, onSet }) {
       removeEventListener("pointercancel", release);
       observer.disconnect();
       endScheme();
+      endPaper();
       root.remove();
     },
   };

@@ -1,6 +1,7 @@
 // What the small charts share: a drawing as wide as its host, with two axes in SVG.
 
 import { h, replace, svg } from "../core/dom.js";
+import { onPaper } from "../core/printing.js";
 import { axisTicks, scale, tickWords } from "./scales.js";
 
 const LETTER = 6.8;
@@ -11,20 +12,23 @@ export function createDrawing(host, draw) {
   const place = h("div", { class: "chart-drawing" });
   const root = h("div", { class: "chart" }, place);
   let asked = 0;
+  const drawNow = () => {
+    asked = 0;
+    if (place.clientWidth > 0) replace(place, draw(place.clientWidth));
+  };
   const ask = () => {
-    if (asked === 0) asked = requestAnimationFrame(() => {
-      asked = 0;
-      if (place.clientWidth > 0) replace(place, draw(place.clientWidth));
-    });
+    if (asked === 0) asked = requestAnimationFrame(drawNow);
   };
   const observer = new ResizeObserver(ask);
   observer.observe(place);
+  const endPaper = onPaper(drawNow);
   replace(host, root);
   return {
     root, ask,
     destroy() {
       cancelAnimationFrame(asked);
       observer.disconnect();
+      endPaper();
       root.remove();
     },
   };

@@ -2,6 +2,7 @@
 // selected in and walked along by keyboard.  It owns zoom and mode; what is selected and looked at, the page does.
 
 import { replace, svg } from "../core/dom.js";
+import { onPaper } from "../core/printing.js";
 import { ORDER } from "../data/study_data.js";
 import { listen } from "./gestures.js";
 import { createNearest } from "./nearest.js";
@@ -49,6 +50,7 @@ export function createScatter(host, { onSelect, onFocus, onPick }, { mostDrawn =
   const observer = new ResizeObserver(() => ask());
   observer.observe(plot);
   const endScheme = onScheme(() => { tokens = null; writeLegend(); ask(); });
+  const endPaper = onPaper(() => { tokens = null; writeLegend(); draw(); });
 
   function update(view) {
     const full = completed(view);
@@ -330,6 +332,7 @@ export function createScatter(host, { onSelect, onFocus, onPick }, { mostDrawn =
       clearTimeout(settling);
       observer.disconnect();
       endScheme();
+      endPaper();
       frame.root.remove();
     },
   };

@@ -4,6 +4,7 @@ import { save } from "../core/saving.js";
 import { byId, h, replace } from "../core/dom.js";
 import { count } from "../core/format.js";
 import { PROVENANCES } from "../core/names.js";
+import { isOnPaper, onPaper } from "../core/printing.js";
 import { EMPTY, mask } from "../data/selection.js";
 import { NO_CODE } from "../data/study_data.js";
 import { metricOptions, toggle } from "./pickers.js";
@@ -13,6 +14,7 @@ import { toggled } from "./state.js";
 
 const ROW_PX = 40;
 const SPARE = 8; // rows above and below those in view
+const MOST_PRINTED = 200;
 const SHOWN = ["data", "selection", "sort", "columns", "onlyFront", "point", "picked"];
 
 /** Fill the panel.  `need(names)` brings the columns that one asks for. */
@@ -28,6 +30,7 @@ export function createTablePanel(store, naming, need) {
   scroller.addEventListener("scroll", () => drawRows(), { passive: true });
   scroller.addEventListener("keydown", onKey);
   new ResizeObserver(() => drawRows()).observe(scroller);
+  onPaper(drawRows);
   createPickers();
 
   const columns = () => store.get().columns ?? naming.objectives;
@@ -70,16 +73,30 @@ export function createTablePanel(store, naming, need) {
   function drawRows() {
     const { data } = store.get();
     if (data === null) return;
-    const first = Math.max(Math.floor(scroller.scrollTop / ROW_PX) - SPARE, 0);
-    const last = Math.min(Math.ceil((scroller.scrollTop + scroller.clientHeight) / ROW_PX) + SPARE, order.length);
+    const [first, last] = drawn();
     const had = body.contains(document.activeElement);
     const focused = had ? document.activeElement.closest("tr")?.dataset.place : null;
     table.setAttribute("aria-rowcount", String(order.length + 1));
     const rows = [];
     for (let place = first; place < last; place += 1) rows.push(drawRow(data, order[place], place));
-    replace(body, spacer(first), rows, spacer(order.length - last));
-    if (order.length === 0) replace(body, h("tr", {}, h("td", { colspan: String(columns().length + 3) }, "No row is in the selection.")));
+    if (isOnPaper()) replace(body, rows, last < order.length ? sentence(`${count(order.length - last, "row")} more: save as CSV.`) : null);
+    else replace(body, spacer(first), rows, spacer(order.length - last));
+    if (order.length === 0) replace(body, sentence("No row is in the selection."));
     if (focused !== null && focused !== undefined) body.querySelector(`tr[data-place="${focused}"]`)?.focus({ preventScroll: true });
+  }
+
+  /** The first place that is drawn, and the one behind the last. */
+  function drawn() {
+    if (isOnPaper()) return [0, Math.min(order.length, MOST_PRINTED)];
+    const { scrollTop, clientHeight } = scroller;
+    return [
+      Math.max(Math.floor(scrollTop / ROW_PX) - SPARE, 0),
+      Math.min(Math.ceil((scrollTop + clientHeight) / ROW_PX) + SPARE, order.length),
+    ];
+  }
+
+  function sentence(said) {
+    return h("tr", {}, h("td", { colspan: String(columns().length + 3) }, said));
   }
 
   function drawRow(data, row, place) {
