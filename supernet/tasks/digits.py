@@ -5,12 +5,17 @@ Needs no download.  The split is fixed and balanced over the classes: 60 % train
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from supernet.tasks.task import Split, Task
 
 SPLIT_SEED = 20_240  # of the split only; a study's seed never moves an image from one split to another
+_FILE = Path("datasets", "data", "digits.csv.gz")  # in scikit-learn
 SHARES = (0.6, 0.2)  # train, validation; the rest is test
 PIXEL_MAXIMUM = 16.0
 BACKGROUND = -1.0  # an empty pixel after scaling
@@ -19,11 +24,9 @@ SHIFT = 0.5  # pixels; digits fill the 8 x 8 frame, and two pixels already push 
 
 def load() -> Task:
     """The task; inputs are (1, 8, 8) with pixels from -1, the background, to 1."""
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    images = torch.from_numpy(data.images).float().div(PIXEL_MAXIMUM).sub(0.5).mul(2).unsqueeze(1)
-    targets = torch.from_numpy(data.target).long()
+    pixels, labels = _shipped()
+    images = torch.from_numpy(pixels).float().div(PIXEL_MAXIMUM).sub(0.5).mul(2).unsqueeze(1)
+    targets = torch.from_numpy(labels).long()
     generator = torch.Generator().manual_seed(SPLIT_SEED)
     parts: tuple[list[Tensor], ...] = ([], [], [])
     for label in range(10):
@@ -42,6 +45,22 @@ def load() -> Task:
         classes=10,
         augment=shift_and_scale,
     )
+
+
+def _shipped() -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (1797, 8, 8), 0 to 16, and labels (1797,).
+
+    Read from scikit-learn's file where it has lain for years: importing scikit-learn takes each process of a study
+    1.4 s, reading the file 0.02 s.
+    """
+    found = find_spec("sklearn")
+    if found is not None and found.origin is not None and (file := Path(found.origin).parent / _FILE).exists():
+        rows = np.loadtxt(file, delimiter=",")
+        return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1]
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    return data.images, data.target
 
 
 def shift_and_scale(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -27,7 +27,6 @@ MODULES = (
     "runner.pipeline",
     "runner.client",
     "onnxscript.function_libs.torch_lib.ops",
-    "sklearn.datasets",
     "torch._dynamo",
     "torch.onnx._internal.exporter._core",
     "torch.onnx._internal.exporter._torchlib.ops",

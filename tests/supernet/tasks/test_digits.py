@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from supernet.tasks import digits
 
 if TYPE_CHECKING:
     from supernet.tasks.task import Split, Task
 
+ROOT = Path(__file__).parents[3]
 GOLDEN = "8175ddf0544ddb8fdba561671df47bf1bc9a74b1bb58f7493edc26cb7b1d239f"
 
 
@@ -29,6 +35,22 @@ def test_the_data_and_the_split_never_change(task: Task) -> None:
     assert digits.load().checksum() == GOLDEN
     assert (len(task.train), len(task.validation), len(task.test)) == (1_078, 359, 360)
     assert (task.input_shape, task.classes) == ((1, 8, 8), 10)
+
+
+def test_the_images_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether its file is where it lies today or not."""
+    data = load_digits()
+    for file in (digits._FILE, Path("elsewhere.csv.gz")):
+        monkeypatch.setattr(digits, "_FILE", file)
+        pixels, labels = digits._shipped()
+        assert np.array_equal(pixels, data.images)
+        assert np.array_equal(labels, data.target)
+
+
+def test_no_process_waits_for_scikit_learn() -> None:
+    told = "import sys; from supernet.tasks.digits import load; load(); print('sklearn' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "False\n"
 
 
 def test_the_split_does_not_depend_on_the_global_random_state() -> None:
