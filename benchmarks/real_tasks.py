@@ -147,11 +147,18 @@ def run_study(name: str, home: Home) -> None:
 
 
 def compare(name: str, example: StudySpec, home: Home, seeds: int, *, as_long: bool) -> dict[str, Any]:
-    """The knee against the network sized by hand, over seeds of their training."""
+    """The knee against the network sized by hand, over seeds of their training.  Refuses an interrupted study."""
     planned = resolve(example, read_registered(home))
     with open_repository(home.database) as repository:
         study = next(study for study in repository.studies() if study.name == example.name)
         front = read_front(study, repository)
+        begun = [
+            event for event in repository.events_of_kinds(study.id, ["study.state"]) if event.payload["to"] == "running"
+        ]
+        if len(begun) > 1:  # its stages' times hold the hours between, and the network by hand would get them, too
+            raise SystemExit(
+                f"the study in {home.path} was interrupted: its times cannot be compared; take another --home"
+            )
         stages = {stage.name: stage for stage in repository.stages(study.id)}
         seconds = {
             stage.name: (stage.finished_at - stage.started_at).total_seconds()
