@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -209,20 +210,19 @@ def test_db_upgrade_of_a_new_record(call: Callable[..., Answer], finished: Path)
     assert "nothing to do" in answer.out
 
 
-def test_help_answers_within_half_a_second() -> None:
-    import time
-
-    best = min(_timed(time.perf_counter) for _ in range(5))
-    assert best < 0.5
+def test_help_takes_less_than_half_a_second_of_the_processor() -> None:
+    """Of the processor, since others use it while tests run."""
+    assert min(_processor_seconds_of_help() for _ in range(5)) < 0.5
 
 
-def _timed(clock: Callable[[], float]) -> float:
-    start = clock()
+def _processor_seconds_of_help() -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", "runner.cli.main", "--help"], capture_output=True, check=True, cwd=ROOT
     )
     assert b"verify" in done.stdout
-    return clock() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 # Bad input
