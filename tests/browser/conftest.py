@@ -24,6 +24,14 @@ from tests.runner.service.studies import (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The quick tests need no browser: whoever has none can still run them."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.slow)
+
+
 @dataclass
 class Watched:
     """A page, and everything that it complained about."""

@@ -100,7 +100,6 @@ def boxes(made: dict[str, Any]) -> list[list[float]]:
     return [text["box"] for text in made["texts"]]
 
 
-@pytest.mark.slow
 def test_a_layer_shows_its_mixer_heads_and_bits(watched: Watched, families: dict[str, StudyRecord]) -> None:
     page = watched.page
     largest = GROUPS["causal_lm"][1]
@@ -121,7 +120,6 @@ def test_a_layer_shows_its_mixer_heads_and_bits(watched: Watched, families: dict
     assert watched.all_complaints() == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("look", [("dark", 360)], ids=str)
 def test_values_of_choices_stay_text(watched: Watched, families: dict[str, StudyRecord]) -> None:
     page = watched.page
@@ -157,7 +155,6 @@ def repository_knee(page: Page) -> str:
     return str(page.request.get("/api/v1/studies/digits/front?others=0").json()["knee"])
 
 
-@pytest.mark.slow
 def test_neighbours_say_what_is_different_and_what_it_gives(watched: Watched, repository: Repository) -> None:
     look = len(repository.studies())
     study = create_study(repository, f"neighbours-{look}")
@@ -186,7 +183,6 @@ def made(repository: Repository, study: StudyRecord, *answers: dict[str, Any]) -
     return [architecture.digest for architecture in architectures]
 
 
-@pytest.mark.slow
 def test_a_dominated_one_names_what_is_better(watched: Watched, repository: Repository) -> None:
     from runner.store import ValueRecord
     from search_spaces import Architecture
@@ -202,7 +198,6 @@ def test_a_dominated_one_names_what_is_better(watched: Watched, repository: Repo
     assert watched.all_complaints() == []
 
 
-@pytest.mark.slow
 def test_keys_lead_to_the_knee_the_next_and_the_files(watched: Watched, families: dict[str, StudyRecord]) -> None:
     page = watched.page
     study = families["tdnn"].id
@@ -222,14 +217,12 @@ def test_keys_lead_to_the_knee_the_next_and_the_files(watched: Watched, families
     expect(page.locator(DRAWING)).to_have_count(2)
 
 
-@pytest.mark.slow
 def test_one_that_is_not_there_is_told(watched: Watched) -> None:
     page = watched.page
     page.goto("/studies/digits/architectures/00000000")
     expect(page.locator("#title")).to_contain_text("No evaluated architecture of this study has such a digest")
 
 
-@pytest.mark.slow
 def test_a_panel_that_fails_leaves_the_others(watched: Watched) -> None:
     page = watched.page
     page.route(

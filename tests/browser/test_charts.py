@@ -356,7 +356,6 @@ def test_fewer_points_than_there_are_is_said(page: Page) -> None:
     expect(page.locator(".chart-note")).to_contain_text(f"Showing the front ({front}) and 500 of {others:,} others")
 
 
-@pytest.mark.slow
 def test_a_hundred_thousand_points_follow_the_hand(page: Page) -> None:
     """On a quiet core without a graphics card 17 ms a frame and 50 ms for a box; the bounds are for one that is not."""
     _draw(page, 100_000)

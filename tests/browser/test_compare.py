@@ -73,7 +73,6 @@ def test_exactly_what_differs_is_marked(watched: Watched, studies: dict[str, str
     assert watched.all_complaints() == []
 
 
-@pytest.mark.slow
 def test_differences_alone_leave_out_what_is_equal(watched: Watched, studies: dict[str, str]) -> None:
     page = watched.page
     opened(page, studies["twins"], *(one.digest for one in TWINS))
@@ -88,7 +87,6 @@ def test_differences_alone_leave_out_what_is_equal(watched: Watched, studies: di
     expect(page.locator("tr[data-choice]")).to_have_attribute("data-choice", "layers.0.heads")
 
 
-@pytest.mark.slow
 def test_the_best_is_marked_and_overlapping_intervals_are_no_difference(
     watched: Watched, studies: dict[str, str]
 ) -> None:
@@ -107,7 +105,6 @@ def test_the_best_is_marked_and_overlapping_intervals_are_no_difference(
     expect(latency.locator("li").nth(2)).to_contain_text("predicted")
 
 
-@pytest.mark.slow
 def test_points_are_added_moved_and_removed_and_the_address_follows(watched: Watched, studies: dict[str, str]) -> None:
     page = watched.page
     one, two, three = (each.digest for each in GROUPS["causal_lm"])
@@ -145,7 +142,6 @@ def test_a_wrong_list_says_what_is_wrong_and_leaves_a_way_on(watched: Watched, s
         assert page.locator("main script").count() == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("look", [("dark", 390)], ids=str)
 def test_it_fits_a_phone_and_prints(watched: Watched, studies: dict[str, str], look: tuple[str, int]) -> None:
     page = watched.page

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 PATIENCE_MS = 480_000  # of whoever waits for the study here; nothing is measured with it
 EVALUATIONS = 12

@@ -103,7 +103,6 @@ def test_an_invalid_bound_is_told_beside_its_field_and_the_summary_gets_the_focu
     expect(page.locator("[aria-invalid=true]")).to_have_count(0)
 
 
-@pytest.mark.slow
 def test_choices_are_narrowed_and_counted(page: Page) -> None:
     from_example(page, "narrow")
     count = page.locator("[data-count]")
@@ -136,7 +135,6 @@ def test_a_typo_in_pasted_yaml_has_a_line(page: Page) -> None:
     expect(page.get_by_label("Study file", exact=True)).not_to_have_attribute("aria-invalid", "true")
 
 
-@pytest.mark.slow
 def test_form_and_text_are_two_views_of_one_study(page: Page) -> None:
     paste(page, TEXT)
     page.get_by_role("tab", name="By form").click()
@@ -157,7 +155,6 @@ def test_form_and_text_are_two_views_of_one_study(page: Page) -> None:
     expect(page.get_by_label("Study file", exact=True)).to_have_value("name: [unclosed")
 
 
-@pytest.mark.slow
 def test_a_draft_survives_a_reload(page: Page) -> None:
     from_example(page, "not-yet")
     page.get_by_label("Evaluations").fill("77")
@@ -172,7 +169,6 @@ def test_a_draft_survives_a_reload(page: Page) -> None:
     expect(name_of(page)).to_have_value("")
 
 
-@pytest.mark.slow
 def test_a_lost_server_loses_nothing_and_the_study_is_made_once(page: Page, kept: Repository) -> None:
     from_example(page, "once")
     keys: list[str | None] = []
@@ -197,7 +193,6 @@ def test_a_lost_server_loses_nothing_and_the_study_is_made_once(page: Page, kept
     assert [study.name for study in kept.studies()].count("once") == 1
 
 
-@pytest.mark.slow
 def test_an_ended_session_says_how_to_get_back_in(page: Page, visitor: BrowserContext) -> None:
     from_example(page, "after-all")
     cookies = visitor.cookies()
@@ -228,7 +223,6 @@ def test_a_clone_has_everything_but_the_name(page: Page, kept: Repository) -> No
     expect(page.get_by_text("Ready to be submitted")).to_be_visible()
 
 
-@pytest.mark.slow
 def test_another_task_brings_what_fits_it(page: Page) -> None:
     from_example(page, "fits")
     page.get_by_label("Task").select_option("text")

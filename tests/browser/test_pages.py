@@ -46,7 +46,6 @@ def test_the_colours_follow_the_scheme(watched: Watched, look: tuple[str, int]) 
     assert ground == {"light": "rgb(245, 247, 249)", "dark": "rgb(12, 16, 22)"}[look[0]]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/", "/new?example=digits"])
 def test_everything_is_reached_by_keyboard_and_seen_to_be(watched: Watched, path: str) -> None:
     page = watched.page
@@ -65,7 +64,6 @@ def test_everything_is_reached_by_keyboard_and_seen_to_be(watched: Watched, path
     assert reached == set(range(wanted))
 
 
-@pytest.mark.slow
 def test_targets_are_large_enough(watched: Watched) -> None:
     """WCAG 2.2, 2.5.8: 24 by 24 pixels, but for links in a line of text."""
     page = watched.page

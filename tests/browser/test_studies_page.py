@@ -96,7 +96,6 @@ def test_search_state_and_order_stand_in_the_address(page: Page) -> None:
     assert page.url.endswith("/?state=failed")
 
 
-@pytest.mark.slow
 def test_pages_lead_forward_and_back_without_gaps(page: Page) -> None:
     first = rows(page).locator("th a").all_inner_texts()
     assert page.get_by_role("button", name="Previous page").is_disabled()
@@ -157,7 +156,6 @@ def test_to_delete_asks_first(page: Page, kept: Repository) -> None:
     assert "not-needed" not in {each.name for each in kept.studies()}
 
 
-@pytest.mark.slow
 def test_a_study_is_stopped_and_resumed_from_its_row(page: Page, kept: Repository) -> None:
     study = create_study(kept, "to-and-fro")
     page.reload()
@@ -196,7 +194,6 @@ def test_before_the_first_study_there_is_an_example(browser: Browser, own: str, 
         expect(page.get_by_label("Name of the study")).to_have_value("digits")
 
 
-@pytest.mark.slow
 def test_keys_do_something_but_not_while_somebody_types(page: Page) -> None:
     page.keyboard.press("j")
     expect(rows(page).nth(0).get_by_role("link").first).to_be_focused()
@@ -221,7 +218,6 @@ def test_keys_do_something_but_not_while_somebody_types(page: Page) -> None:
     assert "/new" not in page.url
 
 
-@pytest.mark.slow
 def test_colours_that_were_chosen_stay(page: Page) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     assert page.evaluate(ground) == "rgb(245, 247, 249)"
@@ -253,7 +249,6 @@ def test_the_tabs_of_a_browser_share_one_stream(page: Page, visitor: BrowserCont
     kept.delete_study(again.id)
 
 
-@pytest.mark.slow
 def test_a_lost_server_is_told_and_what_happened_meanwhile_is_shown(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "supernaut.db"
     with open_repository(path) as repository, ExitStack() as first:

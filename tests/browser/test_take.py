@@ -159,7 +159,6 @@ def test_an_export_is_asked_for_watched_and_downloaded(watched: Watched, worker:
     assert watched.all_complaints() == []
 
 
-@pytest.mark.slow
 def test_a_job_survives_a_reload_and_a_lost_server(watched: Watched, worker: Worker) -> None:
     page = watched.page
     worker.begin()
@@ -182,7 +181,6 @@ def test_a_job_survives_a_reload_and_a_lost_server(watched: Watched, worker: Wor
     expect(take).not_to_contain_text("The server does not answer")
 
 
-@pytest.mark.slow
 def test_a_job_is_cancelled(watched: Watched, worker: Worker) -> None:
     page = watched.page
     worker.begin()
@@ -199,7 +197,6 @@ def test_a_job_is_cancelled(watched: Watched, worker: Worker) -> None:
     assert watched.all_complaints() == []
 
 
-@pytest.mark.slow
 def test_a_failure_has_its_reason_and_is_tried_again(watched: Watched, worker: Worker) -> None:
     page = watched.page
     worker.begin()
@@ -221,7 +218,6 @@ def test_a_failure_has_its_reason_and_is_tried_again(watched: Watched, worker: W
     assert watched.all_complaints() == []
 
 
-@pytest.mark.slow
 def test_a_request_that_was_heard_but_not_answered_is_carried_out_once(watched: Watched, worker: Worker) -> None:
     page = watched.page
     take = opened(page, worker)
@@ -249,7 +245,6 @@ def test_a_request_that_was_heard_but_not_answered_is_carried_out_once(watched: 
     assert keys[0]
 
 
-@pytest.mark.slow
 def test_who_may_only_read_sees_files_and_why_there_is_no_button(
     stranger: BrowserContext, worker: Worker, address: str
 ) -> None:
@@ -266,7 +261,6 @@ def test_who_may_only_read_sees_files_and_why_there_is_no_button(
     expect(take.get_by_role("button", name="Retrain")).to_have_count(0)
 
 
-@pytest.mark.slow
 def test_jobs_of_other_architectures_are_not_shown(watched: Watched, worker: Worker) -> None:
     payloads = [{"point": OTHER.digest}, {"point": ONE.digest[:6]}, {"point": "knee"}, {"point": "ends"}]
     for payload in payloads:
@@ -277,7 +271,6 @@ def test_jobs_of_other_architectures_are_not_shown(watched: Watched, worker: Wor
     expect(take.locator("[data-job]")).to_have_count(2 if knee == ONE.digest else 1)
 
 
-@pytest.mark.slow
 def test_it_can_be_typed_instead(watched: Watched, worker: Worker) -> None:
     page = watched.page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
