@@ -36,7 +36,7 @@ def test_a_page_fits_and_nothing_complains(watched: Watched, look: tuple[str, in
     expect(watched.page.locator("[aria-busy=true]")).to_have_count(0)
     assert watched.all_complaints() == []
     assert watched.page.evaluate("document.documentElement.scrollWidth") <= look[1]
-    assert watched.page.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
+    watched.page.evaluate("Promise.all([...document.images].map((image) => image.decode()))")
     assert watched.page.locator("img[src=x]").count() == 0
 
 
