@@ -1,30 +1,37 @@
 """What a training step through a borrowed subnet costs, as a ratio to the plain module's.
 
-    python benchmarks/training_step.py [--repeats 15] [--case tiny_batch_2 ...] [--output FILE]
+    python -m benchmarks.training_step [--repeats 15] [--case tiny_batch_2 ...] [--output FILE]
 
 Two steps are compared: "gradients" (zero_grad, forward, backward) and "training" (the same and fused AdamW, over all
 shared tensors on the borrowed side).  The borrowed side also borrows; the plain module has the same shape and tensors
-of its own.  One thread; process CPU time, because other work may share the machine; all four run alternately in one
-process, in changing order, and each ratio is of neighbours.  The promises are about the medians of "gradients".
+of its own.  One thread; process CPU time, because other work may share the machine.  Each side has a process of its
+own, settled as those of a study are: in one process, what one side frees and keeps decided how often the other one
+had to ask the kernel for memory.  They run in turn, in changing order, and each ratio is of neighbours.  The promises
+are about the medians of "gradients".
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
+import math
+import multiprocessing
 import os
 import platform
 import random
+import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from runner.process import settle
 from search_spaces import Architecture, Ordinal, SearchSpace, load_space
 from supernet import SharedWeights
 from supernet.models.vision_transformer import VisionTransformerConfig, builder
@@ -108,49 +115,89 @@ def step(
     return run
 
 
-def cpu_ms(run: Callable[[], object]) -> float:
-    """Process CPU time of one call."""
+@dataclass(frozen=True)
+class Cost:
+    """What one step took of its process: CPU time, and pages that the kernel had to hand out."""
+
+    cpu_ms: float
+    page_faults: int
+
+
+def cost(run: Callable[[], object]) -> Cost:
+    """Run once and tell."""
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     start = time.process_time()
     run()
-    return (time.process_time() - start) * 1e3
+    cpu_ms = (time.process_time() - start) * 1e3
+    return Cost(cpu_ms, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults)
 
 
-def compare(weights: SharedWeights, architecture: Architecture, *, batch: int, repeats: int) -> dict[str, Any]:
-    """Paired times of both sides for both kinds of step, and the time of borrowing alone."""
-    alone = weights.extract(architecture)
-    sides = {
-        "plain": (lambda: alone, torch.optim.AdamW(alone.parameters(), fused=True)),
-        "borrowed": (lambda: weights.borrow(architecture), torch.optim.AdamW(weights.parameters(), fused=True)),
-    }
-    runs = {
-        (kind, side): step(module, optimizer, kind, batch)
-        for kind in KINDS
-        for side, (module, optimizer) in sides.items()
-    }
-    for run in [*runs.values()] * WARM_UP:
-        run()
-    times: dict[tuple[str, str], list[float]] = {key: [] for key in runs}
-    for repeat in range(repeats):
-        order = [*runs] if repeat % 2 else [*reversed(runs)]
-        for key in order:
-            times[key].append(cpu_ms(runs[key]))
-    borrowing = [cpu_ms(lambda: weights.borrow(architecture)) for _ in range(repeats)]
-    return {
-        "architecture": architecture.digest,
-        "parameters": sum(parameter.numel() for parameter in alone.parameters()),
-        **{kind: _ratios(times[kind, "plain"], times[kind, "borrowed"]) for kind in KINDS},
-        "borrow_ms_median": statistics.median(borrowing),
-    }
+def work(side: str, case: str, name: str, orders: Connection) -> None:
+    """The life of one side's process: a step of the kind that is asked for, and what it took, until nothing is asked.
+
+    "borrow" is no step: it borrows and drops the module.
+    """
+    settle()
+    torch.set_num_threads(1)
+    space, batch = CASES[case].space(), CASES[case].batch
+    weights = SharedWeights(builder(CONFIG), space, seed=SEED)
+    architecture = CASES[case].architectures(space)[name]
+    held: torch.nn.Module = weights
+    if side == "plain":
+        held = alone = weights.extract(architecture)
+        del weights  # a plain training has no shared tensors beside it
+        module: Callable[[], torch.nn.Module] = lambda: alone  # noqa: E731
+    else:
+        module = partial(weights.borrow, architecture)
+    optimizer = torch.optim.AdamW(held.parameters(), fused=True)
+    runs: dict[str, Callable[[], object]] = {kind: step(module, optimizer, kind, batch) for kind in KINDS}
+    runs["borrow"] = module
+    while (asked := orders.recv()) is not None:
+        orders.send(cost(runs[asked]))
 
 
-def _ratios(plain: list[float], borrowed: list[float]) -> dict[str, Any]:
-    ratios = [b / p for p, b in zip(plain, borrowed, strict=True)]
+def compare(case: str, name: str, *, repeats: int) -> dict[str, Any]:
+    """Paired costs of both sides for both kinds of step, and the time of borrowing alone."""
+    context = multiprocessing.get_context("spawn")
+    sides: dict[str, Connection] = {}
+    processes = []
+    for side in ("plain", "borrowed"):
+        sides[side], theirs = context.Pipe()
+        processes.append(context.Process(target=work, args=(side, case, name, theirs), daemon=True))
+        processes[-1].start()
+
+    def ask(side: str, kind: str) -> Cost:
+        sides[side].send(kind)
+        told = sides[side].recv()
+        assert isinstance(told, Cost)
+        return told
+
+    report: dict[str, Any] = {}
+    for kind in KINDS:
+        for side in [*sides] * WARM_UP:
+            ask(side, kind)
+        costs: dict[str, list[Cost]] = {side: [] for side in sides}
+        for repeat in range(repeats):
+            for side in [*sides] if repeat % 2 else [*reversed(sides)]:
+                costs[side].append(ask(side, kind))
+        report[kind] = _ratios(costs["plain"], costs["borrowed"])
+    report["borrow_ms_median"] = statistics.median(ask("borrowed", "borrow").cpu_ms for _ in range(repeats))
+    for orders, process in zip(sides.values(), processes, strict=True):
+        orders.send(None)
+        process.join()
+    return report
+
+
+def _ratios(plain: list[Cost], borrowed: list[Cost]) -> dict[str, Any]:
+    ratios = [b.cpu_ms / p.cpu_ms for p, b in zip(plain, borrowed, strict=True)]
     low, _, high = statistics.quantiles(ratios, n=4)
     return {
         "ratio_median": statistics.median(ratios),
         "ratio_quartiles": [low, high],
-        "plain_ms_median": statistics.median(plain),
-        "borrowed_ms_median": statistics.median(borrowed),
+        "plain_ms_median": statistics.median(cost.cpu_ms for cost in plain),
+        "borrowed_ms_median": statistics.median(cost.cpu_ms for cost in borrowed),
+        "plain_page_faults_median": statistics.median(cost.page_faults for cost in plain),
+        "borrowed_page_faults_median": statistics.median(cost.page_faults for cost in borrowed),
     }
 
 
@@ -167,8 +214,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def measure(case: Case, repeats: int) -> dict[str, Any]:
+def measure(name: str, repeats: int) -> dict[str, Any]:
     """All subnets of one case."""
+    case = CASES[name]
     space = case.space()
     weights = SharedWeights(builder(CONFIG), space, seed=SEED)
     report: dict[str, Any] = {
@@ -178,17 +226,21 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
         "parameters_shared": sum(parameter.numel() for parameter in weights.parameters()),
         "results": {},
     }
-    for name, architecture in case.architectures(space).items():
-        result = compare(weights, architecture, batch=case.batch, repeats=repeats)
-        report["results"][name] = result
+    for subnet, architecture in case.architectures(space).items():
+        result = report["results"][subnet] = {
+            "architecture": architecture.digest,
+            "parameters": sum(math.prod(shape) for shape in weights.shapes(architecture).values()),
+            **compare(name, subnet, repeats=repeats),
+        }
         said = []
         for kind in KINDS:
             low, high = result[kind]["ratio_quartiles"]
             said.append(
                 f"{kind} {result[kind]['ratio_median']:.3f} (quartiles {low:.3f} to {high:.3f}) of "
-                f"{result[kind]['plain_ms_median']:.0f} ms"
+                f"{result[kind]['plain_ms_median']:.0f} ms, {result[kind]['plain_page_faults_median']:.0f} and "
+                f"{result[kind]['borrowed_page_faults_median']:.0f} page faults"
             )
-        print(f"  {name}: {', '.join(said)}, borrowing {result['borrow_ms_median']:.1f} ms", flush=True)
+        print(f"  {subnet}: {'; '.join(said)}; borrowing {result['borrow_ms_median']:.1f} ms", flush=True)
     return report
 
 
@@ -200,7 +252,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     report: dict[str, Any] = {
-        "command": f"python benchmarks/training_step.py --repeats {arguments.repeats}",
+        "command": f"python -m benchmarks.training_step --repeats {arguments.repeats}",
         "machine": machine(),
         "threads": 1,
         "clock": "process CPU time",
@@ -209,10 +261,8 @@ def main() -> None:
     }
     print(json.dumps(report["machine"], indent=2))
     for name in arguments.case:
-        case = CASES[name]
-        print(f"{name}: promised at most {case.promise} at batch {case.batch}", flush=True)
-        report["cases"][name] = measure(case, arguments.repeats)
-        gc.collect()
+        print(f"{name}: promised at most {CASES[name].promise} at batch {CASES[name].batch}", flush=True)
+        report["cases"][name] = measure(name, arguments.repeats)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(report, indent=2) + "\n")
     print(f"written to {arguments.output}")

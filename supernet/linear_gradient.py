@@ -19,6 +19,8 @@ from torch.nn import functional as F
 from supernet.borrowing import BorrowedParameter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch.autograd.graph import Node
 
     from supernet.shared_gradients import Compute
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
 SMALLEST_SIDE = 16
 
 
-def route(module: nn.Module) -> None:
-    """Let the linear maps of a borrowed module add up their gradients in place."""
-    for child in module.modules():
+def route(modules: Iterable[nn.Module]) -> None:
+    """Let the linear maps among borrowed modules add up their gradients in place."""
+    for child in modules:
         if type(child) is nn.Linear and min(child.weight.shape) >= SMALLEST_SIDE:
             # A weak reference: a module in a cycle would wait for the garbage collector.
             vars(child)["forward"] = partial(_forward, ref(child))
@@ -80,12 +82,12 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         input, weight = ctx.saved_tensors
         to_input, to_weight, to_bias = ctx.needs_input_grad
-        nodes = [node for node, _ in ctx.next_functions]  # of the input, the weight and, if there is one, the bias
+        nodes = ctx.next_functions  # of the input, the weight and, if there is one, the bias
         rows, gradient = input.reshape(-1, input.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
         return (
             gradient.mm(weight).view(input.shape) if to_input else None,
-            _delivered(nodes[1], partial(torch.mm, gradient.t(), rows), gradient) if to_weight else None,
-            _delivered(nodes[2], partial(torch.sum, gradient, 0), gradient) if to_bias else None,
+            _delivered(nodes[1][0], partial(torch.mm, gradient.t(), rows), gradient) if to_weight else None,
+            _delivered(nodes[2][0], partial(torch.sum, gradient, 0), gradient) if to_bias else None,
         )
 
 
@@ -95,17 +97,12 @@ def _delivered(node: Node, compute: Compute, like: Tensor) -> Tensor | None:
     if type(leaf) is not BorrowedParameter:  # a bias that somebody computes
         return compute()
     try:
-        wanted = torch._C._will_engine_execute_node(node)
+        if not torch._C._will_engine_execute_node(node):
+            return None
     except RuntimeError:  # `torch.autograd.grad` asks for it
         return compute()
-    if not wanted:
-        return None
-    if torch.is_grad_enabled() or _is_watched(leaf) or leaf.place is None or not leaf.place.takes(like):
+    # A hook may want to see or change it, or somebody may have left a gradient there.
+    is_watched = leaf._backward_hooks or leaf.grad is not None
+    if is_watched or torch.is_grad_enabled() or leaf.place is None or not leaf.place.add(compute, like):
         return compute()
-    leaf.place.add(compute)
     return None
-
-
-def _is_watched(leaf: BorrowedParameter) -> bool:
-    """Whether a hook wants to see or change its gradient, or somebody has left one there."""
-    return bool(leaf._backward_hooks) or leaf.grad is not None

@@ -3,11 +3,13 @@
 It owns the buffers: one for each shared tensor, allocated the first time that a slice of it has a gradient and reused
 from step to step.  Which slice is `slicing`'s business; who computes a slice's gradient is autograd's, or
 `linear_gradient`'s.
+
+Python between two products of matrices runs with cold caches, several times as long as in a loop of its own: what can
+be known before the step is kept in a `Place`, and what happens for each gradient is few calls.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -31,59 +33,85 @@ class Compute(Protocol):
     def __call__(self, *, out: Tensor | None = None) -> Tensor: ...
 
 
-class _Buffer:
-    """A tensor that is zero outside of the box `_written`, as long as nobody else writes into it."""
+class SharedGradient:
+    """The gradient of one shared tensor, and the buffer for it.
 
-    def __init__(self, shared: Tensor) -> None:
-        self.values = torch.zeros_like(shared, requires_grad=False)
-        self._small = shared.numel() < WORTH_KNOWING or not shared.is_cpu
-        self._corner = self.values[(slice(-1, None),) * shared.ndim]
-        self._written: Slices = tuple(slice(0, 0) for _ in shared.shape)
-        self._version = self.values._version
+    The buffer is zero outside of the box `_written`, as long as nobody else writes into it.
+    """
 
-    def clear_around(self, regions: tuple[Region, ...]) -> None:
-        """Make everything zero outside of `regions`, and inside too where that is less work."""
-        if len(regions) == 1 and _sizes(regions[0].shared) == self.values.shape:
-            return
-        if self._small or not self._only_ours():
-            self.values.zero_()
-        elif not (len(regions) == 1 and _holds(regions[0].shared, self._written)):
-            self.values[self._written].zero_()
+    def __init__(self, shared: nn.Parameter) -> None:
+        self.shared = shared
+        self.buffer: Tensor | None = None
 
-    def _only_ours(self) -> bool:
+    def forget(self, shared: nn.Parameter) -> None:
+        """Drop the buffer: the shared tensor has moved, or changed its type."""
+        self.shared, self.buffer = shared, None
+
+    def begin(self, box: Slices | None) -> Tensor:
+        """The buffer; outside of `box` it is zero, everywhere if there is none, inside it may hold anything."""
+        values = self.buffer
+        if values is None:
+            return self._allocate()
+        if box == self._whole:
+            return values
+        if self._small or not self._is_only_ours(values):
+            values.zero_()
+        elif box is None or not slicing.holds(box, self._written):
+            values[self._written].zero_()
+        return values
+
+    def end(self, box: Slices) -> None:
+        """What `begin` gave now holds the first gradient of a step, inside `box`."""
+        values = self.buffer
+        assert values is not None
+        self._wrote(values, box)
+        self.shared.grad = values
+
+    def add(self, regions: tuple[Region, ...], box: Slices, gradient: Tensor) -> None:
+        """Add to the gradient that there is, be it our buffer or somebody else's tensor."""
+        total, values = self.shared.grad, self.buffer
+        assert total is not None
+        ours = total is values and total._version == self._version
+        slicing.scatter_add(total, regions, gradient)
+        if ours:  # else its version stays behind, and tells
+            inside = slicing.holds(self._written, box)
+            self._wrote(total, self._written if inside else slicing.around([box, self._written]))
+
+    def _allocate(self) -> Tensor:
+        values = self.buffer = torch.zeros_like(self.shared, requires_grad=False)
+        self._whole = tuple(slice(0, size) for size in values.shape)
+        self._small = values.numel() < WORTH_KNOWING or not values.is_cpu
+        self._corner = values[(slice(-1, None),) * values.ndim]
+        self._written, self._reaches_corner = (slice(0, 0),) * values.ndim, values.ndim == 0
+        self._version = values._version
+        return values
+
+    def _wrote(self, values: Tensor, box: Slices) -> None:
+        """Remember a write of our own; outside of `box` everything is zero."""
+        self._version = values._version
+        if box is not self._written:
+            self._written = box
+            self._reaches_corner = all(s.stop == size for s, size in zip(box, values.shape, strict=True))
+
+    def _is_only_ours(self, values: Tensor) -> bool:
         """Whether surely nobody else wrote into it.
 
         In-place operations (clipping, noise) count up the tensor's version.  Those through `.data` do not; but
         whatever changes a whole tensor changes its far corner too.
         """
-        corner_in_box = all(s.stop == size for s, size in zip(self._written, self.values.shape, strict=True))
-        return self.wrote_last() and not corner_in_box and self._corner.item() == 0
-
-    def wrote_last(self) -> bool:
-        """Whether the last in-place operation was our own."""
-        return self.values._version == self._version
-
-    def wrote(self, regions: tuple[Region, ...], *, anew: bool) -> None:
-        """Remember a write of our own into `regions`; `anew` if everything else is zero."""
-        if anew and len(regions) == 1:
-            self._written = regions[0].shared
-        elif not self._small:
-            self._written = _around([region.shared for region in regions] + ([] if anew else [self._written]))
-        self._version = self.values._version
+        return values._version == self._version and not self._reaches_corner and self._corner.item() == 0
 
 
-class SharedGradients:
-    """Puts the gradients of slices into the `.grad` of the shared tensors, which `shared` knows by name."""
+class Place:
+    """Where the gradient of one borrowed parameter belongs: regions of a shared tensor."""
 
-    def __init__(self, shared: Mapping[str, nn.Parameter]) -> None:
-        self._shared = shared
-        self._buffers: dict[str, _Buffer] = {}
+    def __init__(self, gradient: SharedGradient, regions: tuple[Region, ...]) -> None:
+        self.regions = regions
+        self.is_view = slicing.is_view(regions)
+        self._gradient = gradient
+        self._box = slicing.around([region.shared for region in regions])
 
-    def forget(self) -> None:
-        """Drop all buffers: the shared tensors have moved, or changed their type."""
-        self._buffers.clear()
-
-    def receive(self, name: str, regions: tuple[Region, ...], leaf: Tensor) -> None:
+    def receive(self, leaf: Tensor) -> None:
         """Move a borrowed parameter's fresh gradient to its place in the shared gradient.
 
         The leaf itself keeps no gradient between backward passes, so nothing that replaces or drops `.grad`
@@ -92,96 +120,57 @@ class SharedGradients:
         gradient, leaf.grad = leaf.grad, None
         if gradient is None:
             return
-        shared = self._shared[name]
+        target, box = self._gradient, self._box
         with torch.no_grad():
             if gradient.is_sparse:
                 gradient = gradient.to_dense()
-            same = (gradient.shape, gradient.dtype, gradient.device) == (shared.shape, shared.dtype, shared.device)
-            if shared.grad is None and same and not gradient.requires_grad and name not in self._buffers:
-                shared.grad = gradient  # nobody else holds it
-            elif shared.grad is None:
-                slicing.scatter_copy(self._begin(name, regions), regions, gradient)
-                self._buffers[name].wrote(regions, anew=True)
-                shared.grad = self._buffers[name].values
+            if target.shared.grad is not None:
+                target.add(self.regions, box, gradient)
+            elif target.buffer is None and not gradient.requires_grad and _is_alike(gradient, target.shared):
+                target.shared.grad = gradient  # nobody else holds it
             else:
-                self._add(name, regions, gradient)
+                slicing.scatter_copy(target.begin(box if self.is_view else None), self.regions, gradient)
+                target.end(box)
 
-    def takes(self, name: str, like: Tensor) -> bool:
-        """Whether what is computed from tensors like this one can be computed where the shared gradient is."""
-        shared = self._shared[name]
-        held = shared if shared.grad is None else shared.grad
-        return (
-            like.dtype == shared.dtype == held.dtype
-            and like.device == shared.device == held.device
-            and held.layout == torch.strided
-        )
-
-    def add(self, name: str, regions: tuple[Region, ...], compute: Compute) -> None:
-        """Add what `compute` gives, the gradient of a slice of one region, to the shared gradient.
+    def add(self, compute: Compute, like: Tensor) -> bool:
+        """Add what `compute` gives, from tensors like this one, to the shared gradient; False if it has no place there.
 
         The first of a step is computed in its place.  Later ones are computed beside it and then added: to add while
         multiplying is faster for small batches only, and rounds differently.
         """
-        shared = self._shared[name]
-        if shared.grad is not None:
-            self._add(name, regions, compute())
-            return
-        values = self._begin(name, regions)
-        compute(out=values[regions[0].shared])
-        self._buffers[name].wrote(regions, anew=True)
-        shared.grad = values
-
-    def _begin(self, name: str, regions: tuple[Region, ...]) -> Tensor:
-        """The buffer of a shared tensor; outside of `regions` it is zero, inside it may hold anything."""
-        buffer = self._buffers.get(name)
-        if buffer is None:
-            buffer = self._buffers[name] = _Buffer(self._shared[name])
-        else:
-            buffer.clear_around(regions)
-        return buffer.values
-
-    def _add(self, name: str, regions: tuple[Region, ...], gradient: Tensor) -> None:
-        """Add to the gradient that a shared tensor has, be it our buffer or somebody else's tensor."""
-        total, buffer = self._shared[name].grad, self._buffers.get(name)
-        assert total is not None
-        ours = buffer is not None and buffer.values is total and buffer.wrote_last()
-        slicing.scatter_add(total, regions, gradient)
-        if buffer is not None and ours:  # else its version stays behind, and tells
-            buffer.wrote(regions, anew=False)
+        target, box = self._gradient, self._box
+        shared = target.shared
+        if not self.is_view or like.dtype != shared.dtype or like.device != shared.device:
+            return False
+        held = shared.grad
+        if held is None:
+            compute(out=target.begin(box)[box])
+            target.end(box)
+            return True
+        if held.layout != torch.strided or held.dtype != like.dtype or held.device != like.device:
+            return False
+        target.add(self.regions, box, compute())
+        return True
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where the gradient of one borrowed parameter belongs."""
+class SharedGradients:
+    """The gradients of the shared tensors that `shared` knows by name."""
 
-    gradients: SharedGradients
-    name: str
-    regions: tuple[Region, ...]
+    def __init__(self, shared: Mapping[str, nn.Parameter]) -> None:
+        self._shared = shared
+        self._by_name: dict[str, SharedGradient] = {}
 
-    def receive(self, leaf: Tensor) -> None:
-        """`SharedGradients.receive`."""
-        self.gradients.receive(self.name, self.regions, leaf)
+    def place(self, name: str, regions: tuple[Region, ...]) -> Place:
+        """Where the gradient of these regions of a shared tensor belongs."""
+        if name not in self._by_name:
+            self._by_name[name] = SharedGradient(self._shared[name])
+        return Place(self._by_name[name], regions)
 
-    def takes(self, like: Tensor) -> bool:
-        """`SharedGradients.takes`, for a slice of one region."""
-        return slicing.is_view(self.regions) and self.gradients.takes(self.name, like)
-
-    def add(self, compute: Compute) -> None:
-        """`SharedGradients.add`."""
-        self.gradients.add(self.name, self.regions, compute)
+    def forget(self) -> None:
+        """Drop all buffers: the shared tensors have moved, or changed their type."""
+        for name, gradient in self._by_name.items():
+            gradient.forget(self._shared[name])
 
 
-def _sizes(box: Slices) -> tuple[int, ...]:
-    return tuple(s.stop - s.start for s in box)
-
-
-def _around(boxes: list[Slices]) -> Slices:
-    """The smallest box around all those that are not empty."""
-    full = [box for box in boxes if all(_sizes(box))]
-    return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*full, strict=True))
-
-
-def _holds(outer: Slices, inner: Slices) -> bool:
-    return outer is inner or all(
-        out.start <= s.start and s.stop <= out.stop for out, s in zip(outer, inner, strict=True)
-    )
+def _is_alike(one: Tensor, other: Tensor) -> bool:
+    return (one.shape, one.dtype, one.device) == (other.shape, other.dtype, other.device)

@@ -39,7 +39,7 @@ class _Plan:
     """One architecture's skeleton, and for each of its leaves where it lies in the shared tensor."""
 
     skeleton: Skeleton
-    regions: tuple[tuple[Region, ...], ...]
+    places: tuple[Place, ...]
 
 
 class SharedWeights(nn.Module):
@@ -141,21 +141,21 @@ class SharedWeights(nn.Module):
         plan = self._plan(architecture)
         parameters: list[nn.Parameter] = []
         gathered: list[Gathered] = []
-        for leaf, regions in zip(plan.skeleton.leaves, plan.regions, strict=True):
-            shared = self._shared[leaf.name]
-            packed = not slicing.is_view(regions)
-            values = _gathered(shared, leaf, regions) if packed else slicing.view(shared, regions)
+        for leaf, place in zip(plan.skeleton.leaves, plan.places, strict=True):
+            shared, regions = self._shared[leaf.name], place.regions
+            values = slicing.view(shared, regions) if place.is_view else _gathered(shared, leaf, regions)
             parameter = BorrowedParameter(values, leaf.requires_grad and shared.requires_grad)
-            if packed:
+            if not place.is_view:
                 owners = frozenset(path for path, _ in leaf.places)
                 gathered.append(Gathered(shared=shared, regions=regions, parameter=parameter, owners=owners))
             if parameter.requires_grad:
-                parameter.place = Place(self._gradients, leaf.name, regions)
-                parameter.register_post_accumulate_grad_hook(parameter.place.receive)  # type: ignore[no-untyped-call]
+                parameter.place = place
+                parameter.register_post_accumulate_grad_hook(place.receive)  # type: ignore[no-untyped-call]
             parameters.append(parameter)
-        module = self._settle(plan.skeleton.instantiate(parameters), plan.skeleton.leaves)
+        module = plan.skeleton.instantiate(parameters)
+        children = self._settle(module, plan.skeleton.leaves)
         keep_fresh(module, gathered)
-        route(module)
+        route(children)
         self._borrows.add(module)
         return module
 
@@ -167,10 +167,12 @@ class SharedWeights(nn.Module):
         """
         plan = self._plan(architecture)
         parameters = [
-            nn.Parameter(_gathered(self._shared[leaf.name], leaf, regions), requires_grad=leaf.requires_grad)
-            for leaf, regions in zip(plan.skeleton.leaves, plan.regions, strict=True)
+            nn.Parameter(_gathered(self._shared[leaf.name], leaf, place.regions), requires_grad=leaf.requires_grad)
+            for leaf, place in zip(plan.skeleton.leaves, plan.places, strict=True)
         ]
-        return self._settle(plan.skeleton.instantiate(parameters), plan.skeleton.leaves)
+        module = plan.skeleton.instantiate(parameters)
+        self._settle(module, plan.skeleton.leaves)
+        return module
 
     def shapes(self, architecture: Architecture) -> dict[str, Shape]:
         """The shape of each parameter of an architecture, tied ones once; builds no weights.
@@ -217,7 +219,7 @@ class SharedWeights(nn.Module):
             self._cache.popitem(last=False)
         return plan
 
-    def _locate(self, leaf: Leaf) -> tuple[Region, ...]:
+    def _locate(self, leaf: Leaf) -> Place:
         shared = self._shared.get(leaf.name)
         if shared is None:
             near = get_close_matches(leaf.name, self._shared, n=3, cutoff=0.3)
@@ -225,22 +227,35 @@ class SharedWeights(nn.Module):
                 f"no shared tensor is named {leaf.name!r} (nearest: {', '.join(near) or 'none'}): build() made it "
                 f"for none of the architectures that were probed. Its name must depend on single choices."
             )
-        return self._layouts.regions(leaf.name, tuple(shared.shape), leaf.shape, leaf.layout)
+        regions = self._layouts.regions(leaf.name, tuple(shared.shape), leaf.shape, leaf.layout)
+        return self._gradients.place(leaf.name, regions)
 
-    def _settle(self, module: nn.Module, leaves: tuple[Leaf, ...]) -> nn.Module:
-        """Bring the private buffers to where the weights are and to what they were cast to; take over the mode."""
-        cast = {leaf.dtype: self._shared[leaf.name].dtype for leaf in leaves}
-        device = next(iter(self._shared.values())).device if self._shared else torch.device("cpu")
-        for child in module.modules():
-            for name, buffer in child.named_buffers(recurse=False):
-                dtype = cast.get(buffer.dtype, buffer.dtype)
-                if (buffer.device, buffer.dtype) != (device, dtype):
-                    setattr(child, name, buffer.to(device, dtype))
-        return module.train(self.training)
+    def _settle(self, module: nn.Module, leaves: tuple[Leaf, ...]) -> list[nn.Module]:
+        """Bring the private buffers to where the weights are and to what they were cast to; take over the mode.
+
+        Returns the module and all below it: to walk through them is a good part of what borrowing takes.
+        """
+        children = list(module.modules())
+        holders = [child for child in children if child._buffers]
+        if holders:
+            cast = {leaf.dtype: self._shared[leaf.name].dtype for leaf in leaves}
+            device = next(iter(self._shared.values())).device if self._shared else torch.device("cpu")
+            for child in holders:
+                for name, buffer in child.named_buffers(recurse=False):
+                    dtype = cast.get(buffer.dtype, buffer.dtype)
+                    if (buffer.device, buffer.dtype) != (device, dtype):
+                        setattr(child, name, buffer.to(device, dtype))
+        if all(type(child).train is nn.Module.train for child in children):
+            for child in children:
+                if child.training != self.training:
+                    child.training = self.training
+        else:  # one that keeps a part of it in evaluation mode, say
+            module.train(self.training)
+        return children
 
     def _invalidate(self, cause: str) -> None:
-        self._gradients.forget()
         self._shared.update(self.named_parameters())
+        self._gradients.forget()
         for module in list(self._borrows):
             spoil(module, cause)
         self._borrows.clear()

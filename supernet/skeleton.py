@@ -117,7 +117,10 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
         return table
     if isinstance(value, nn.Module) and _is_copied_as_usual(kind):
         memo[id(value)] = twin = object.__new__(kind)
-        vars(twin).update({name: _copied(one, memo) for name, one in vars(value).items()})
+        # Half of what a module refers to cannot change: it is not worth a call.
+        vars(twin).update(
+            {name: one if type(one) in _UNCHANGING else _copied(one, memo) for name, one in vars(value).items()}
+        )
         return twin
     return copy.deepcopy(value, memo)
 

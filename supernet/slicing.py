@@ -20,7 +20,7 @@ from torch import nn
 from supernet.errors import LayoutError, ShapeTooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from torch import Tensor
 
@@ -165,8 +165,7 @@ def is_view(regions: tuple[Region, ...]) -> bool:
 
 def view(shared: Tensor, regions: tuple[Region, ...]) -> Tensor:
     """The single region as a view of `shared`, detached from any graph."""
-    (region,) = regions
-    return shared.detach()[region.shared]
+    return shared.detach()[regions[0].shared]
 
 
 def gather(shared: Tensor, regions: tuple[Region, ...], out: Tensor) -> Tensor:
@@ -179,19 +178,40 @@ def gather(shared: Tensor, regions: tuple[Region, ...], out: Tensor) -> Tensor:
 
 def scatter_add(shared: Tensor, regions: tuple[Region, ...], values: Tensor) -> None:
     """Add the subnet's `values` to their places in `shared`, a gradient buffer."""
-    for region in regions:
-        shared[region.shared] += values[region.subnet]
+    if is_view(regions):
+        shared[regions[0].shared].add_(values)
+    else:
+        for region in regions:
+            shared[region.shared].add_(values[region.subnet])  # `+=` would copy the sum onto itself
 
 
 def scatter_copy(shared: Tensor, regions: tuple[Region, ...], values: Tensor) -> None:
     """Write the subnet's `values` to their places in `shared`; the rest stays as it is."""
-    for region in regions:
-        shared[region.shared] = values[region.subnet]
+    if is_view(regions):
+        shared[regions[0].shared] = values
+    else:
+        for region in regions:
+            shared[region.shared] = values[region.subnet]
 
 
 def same(shared: Tensor, regions: tuple[Region, ...], values: Tensor) -> bool:
     """Whether the subnet's `values` are still what the shared tensor holds in their places."""
     return all(torch.equal(shared[region.shared], values[region.subnet]) for region in regions)
+
+
+def around(boxes: Sequence[Slices]) -> Slices:
+    """The smallest box around all those that are not empty."""
+    if len(boxes) == 1:
+        return boxes[0]
+    full = [box for box in boxes if all(s.stop > s.start for s in box)]
+    return tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*full, strict=True))
+
+
+def holds(outer: Slices, inner: Slices) -> bool:
+    """Whether one box holds another."""
+    if outer == inner:
+        return True
+    return all(out.start <= s.start and s.stop <= out.stop for out, s in zip(outer, inner, strict=True))
 
 
 class Layouts:

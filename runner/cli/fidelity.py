@@ -84,7 +84,9 @@ def _measure(context: typer.Context, study: str, settings: FidelitySettings) -> 
         from runner.fidelity.run import check_trained, measure_fidelity
         from runner.locking import exclusively
         from runner.pipeline import open_work
+        from runner.process import settle
 
+        settle()
         home = home_of(context)
         check_trained(record, repository)
         with (

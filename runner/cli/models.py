@@ -139,7 +139,9 @@ def _at_work(
     from runner.cli.progress import following, stop_on_signals
     from runner.front import read_front
     from runner.pipeline import at_work
+    from runner.process import settle
 
+    settle()
     home = home_of(context)
     with open_record(context) as repository:
         record = repository.study(study)

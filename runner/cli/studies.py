@@ -54,10 +54,12 @@ def resume(context: typer.Context, study: StudyArgument, server: ServerOption = 
 def _run(context: typer.Context, repository: Repository, study: StudyRecord) -> None:
     from runner import pipeline
     from runner.cli.progress import following, stop_on_signals
+    from runner.process import settle
 
     if study.state == "complete":
         say(f"study {study.name} ({study.short_id}) is complete already; this is its front")
     else:
+        settle()
         with stop_on_signals() as stop, following() as reporter:
             study = pipeline.run(study, repository, home_of(context), reporter, stop)
     _print_result(repository, study, home_of(context))

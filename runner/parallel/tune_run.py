@@ -20,6 +20,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from runner.parallel.errors import InvalidResources
 from runner.parallel.quiet import quiet
 from runner.parallel.trial_work import TrialWork
+from runner.process import settle
 
 if TYPE_CHECKING:
     from runner.parallel.resources import Resources
@@ -61,6 +62,7 @@ def run_tune(
     work = TrialWork(tuning=run.tuning, train=train, stop=stop_file.exists, tell=tune.report)
 
     def trial(config: dict[str, Any]) -> None:
+        settle()
         # Tune changes the folder of its workers; a task's files may be named relative to the driver's.
         with contextlib.chdir(directory):
             work(config[_INDEX])

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from runner.process import settle
 from runner.search.outcome import Failure
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Worker:
                 self._shared = protected(buffer)
                 arrays = layout.views(self._shared)
             factory: EvaluatorFactory = pickle.loads(make_evaluator)
+            settle()
             self._evaluate = factory(arrays)
         except (Exception, SystemExit):  # noqa: BLE001 - anything a user's code raises
             return traceback.format_exc()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from runner.process import settle
 from runner.recipes import open_teacher, sampler_of
 from runner.registered.values import NOTHING, Registered
 from runner.study import recorded_spec
@@ -39,6 +40,7 @@ class RankJob:
 
     def __call__(self, reducer: Reducer, watcher: Watcher) -> None:
         """Train to the end, or until any rank is asked to stop.  Raises what `Loop.run` raises."""
+        settle()
         torch.set_num_threads(self.threads)
         planned = resolve(recorded_spec(self.spec, "trained"), self.registered)
         weights = planned.shared_weights(layer_ranks=self.layer_ranks)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from runner.cli.progress import LineReporter, stop_on_signals
 from runner.errors import Conflict, Interrupted, exit_code
+from runner.process import settle
 from runner.settings import Home
 from runner.store import LeaseLost, NotRecorded, StoreUnavailable, open_repository
 from runner.store.records import JobClaim, StudyClaim
@@ -70,6 +71,7 @@ def _study(home: Home, repository: Repository, study_id: str, worker_id: str, at
     """Run a study; that it failed is in its row, and no failure of this process."""
     from runner import pipeline
 
+    settle()
     # As it stood when it was claimed: if somebody else has it by now, the fence says so.
     study = replace(repository.study(study_id), lease_owner=worker_id, lease_attempt=attempt)
     fenced = repository.fenced(StudyClaim(study=study, attempt=attempt))
@@ -89,6 +91,7 @@ def _job(home: Home, repository: Repository, job_id: str, worker_id: str, attemp
     from runner import pipeline
     from runner.workers.jobs import do
 
+    settle()
     job = replace(repository.job(job_id), lease_owner=worker_id)
     claim = JobClaim(job=job, attempt=attempt)
     fenced = repository.fenced(claim)

@@ -66,16 +66,25 @@ def wanted(weights: SharedWeights, architecture: Architecture, x: Tensor) -> dic
 @pytest.fixture
 def in_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Names of the shared tensors whose gradient was computed in place."""
-    from supernet.shared_gradients import SharedGradients
+    from supernet.shared_gradients import Place, SharedGradients
 
     names: list[str] = []
-    original = SharedGradients.add
+    known: dict[Place, str] = {}
+    place, add = SharedGradients.place, Place.add
 
-    def noted(self: SharedGradients, name: str, *rest: Any) -> None:
-        names.append(name)
-        original(self, name, *rest)
+    def noted(self: SharedGradients, name: str, *rest: Any) -> Place:
+        made = place(self, name, *rest)
+        known[made] = name
+        return made
 
-    monkeypatch.setattr(SharedGradients, "add", noted)
+    def added(self: Place, *given: Any) -> bool:
+        done = add(self, *given)
+        if done:
+            names.append(known[self])
+        return done
+
+    monkeypatch.setattr(SharedGradients, "place", noted)
+    monkeypatch.setattr(Place, "add", added)
     return names
 
 

@@ -99,6 +99,28 @@ class TestBuffers:
             assert norms.borrow(of_width(2)).norm.training is mode
             assert norms.extract(of_width(2)).norm.training is mode
 
+    def test_a_module_may_keep_a_part_in_evaluation_mode(self) -> None:
+        weights = SharedWeights(lambda architecture: Frozen(int(architecture["width"])), width_space())
+        for module in (weights.borrow(of_width(2)), weights.extract(of_width(2))):
+            assert module.training
+            assert module.inner.training
+            assert not module.norm.training
+        weights.eval()
+        assert not weights.borrow(of_width(2)).inner.training
+
+
+class Frozen(nn.Module):
+    """Its norm never learns statistics."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.inner, self.norm = nn.Linear(5, width), nn.BatchNorm1d(width)
+
+    def train(self, mode: bool = True) -> Frozen:
+        super().train(mode)
+        self.norm.eval()
+        return self
+
 
 class Tied(nn.Module):
     def __init__(self, width: int) -> None:
