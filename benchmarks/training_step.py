@@ -3,7 +3,9 @@
     python -m benchmarks.training_step [--repeats 15] [--case tiny_batch_2 ...] [--output FILE]
 
 Two steps are compared: "gradients" (zero_grad, forward, backward) and "training" (the same and fused AdamW, over all
-shared tensors on the borrowed side).  The borrowed side also borrows; the plain module has the same shape and tensors
+shared tensors on the borrowed side).  The borrowed side is also lent its module in each step, as in training, where
+the largest and the smallest architecture come again in every step; what borrowing takes where the module has to be made
+anew, or is of an architecture that was never seen, is told beside it.  The plain module has the same shape and tensors
 of its own.  One thread; process CPU time, because other work may share the machine.  Each side has a process of its
 own, settled as those of a study are: in one process, what one side frees and keeps decided how often the other one
 had to ask the kernel for memory.  They run in turn, in changing order, and each ratio is of neighbours.  The promises
@@ -23,6 +25,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -99,16 +102,17 @@ KINDS = ("gradients", "training")
 
 
 def step(
-    module: Callable[[], torch.nn.Module], optimizer: torch.optim.Optimizer, kind: str, batch: int
+    lent: Callable[[], AbstractContextManager[torch.nn.Module]], optimizer: torch.optim.Optimizer, kind: str, batch: int
 ) -> Callable[[], None]:
-    """One step on fixed inputs; `module` is asked for inside the step."""
+    """One step on fixed inputs; the module is asked for inside the step."""
     generator = torch.Generator().manual_seed(SEED)
     images = torch.randn(batch, CONFIG.channels, CONFIG.image_size, CONFIG.image_size, generator=generator)
     targets = torch.randint(CONFIG.classes, (batch,), generator=generator)
 
     def run() -> None:
         optimizer.zero_grad(set_to_none=True)
-        loss(module()(images), targets).backward()
+        with lent() as module:
+            loss(module(images), targets).backward()
         if kind == "training":
             optimizer.step()
 
@@ -135,7 +139,7 @@ def cost(run: Callable[[], object]) -> Cost:
 def work(side: str, case: str, name: str, orders: Connection) -> None:
     """The life of one side's process: a step of the kind that is asked for, and what it took, until nothing is asked.
 
-    "borrow" is no step: it borrows and drops the module.
+    "borrow" and "meet" are no steps: a module is made of the same architecture, or of one that was never seen.
     """
     settle()
     torch.set_num_threads(1)
@@ -146,12 +150,14 @@ def work(side: str, case: str, name: str, orders: Connection) -> None:
     if side == "plain":
         held = alone = weights.extract(architecture)
         del weights  # a plain training has no shared tensors beside it
-        module: Callable[[], torch.nn.Module] = lambda: alone  # noqa: E731
+        lent = partial(nullcontext, alone)
     else:
-        module = partial(weights.borrow, architecture)
+        lent = partial(weights.lent, architecture)
     optimizer = torch.optim.AdamW(held.parameters(), fused=True)
-    runs: dict[str, Callable[[], object]] = {kind: step(module, optimizer, kind, batch) for kind in KINDS}
-    runs["borrow"] = module
+    runs: dict[str, Callable[[], object]] = {kind: step(lent, optimizer, kind, batch) for kind in KINDS}
+    if side == "borrowed":
+        rng = random.Random(SEED)
+        runs |= {"borrow": lambda: weights.borrow(architecture), "meet": lambda: weights.borrow(space.sample(rng))}
     while (asked := orders.recv()) is not None:
         orders.send(cost(runs[asked]))
 
@@ -181,7 +187,8 @@ def compare(case: str, name: str, *, repeats: int) -> dict[str, Any]:
             for side in [*sides] if repeat % 2 else [*reversed(sides)]:
                 costs[side].append(ask(side, kind))
         report[kind] = _ratios(costs["plain"], costs["borrowed"])
-    report["borrow_ms_median"] = statistics.median(ask("borrowed", "borrow").cpu_ms for _ in range(repeats))
+    for kind in ("borrow", "meet"):
+        report[f"{kind}_ms_median"] = statistics.median(ask("borrowed", kind).cpu_ms for _ in range(repeats))
     for orders, process in zip(sides.values(), processes, strict=True):
         orders.send(None)
         process.join()
@@ -240,7 +247,11 @@ def measure(name: str, repeats: int) -> dict[str, Any]:
                 f"{result[kind]['plain_ms_median']:.0f} ms, {result[kind]['plain_page_faults_median']:.0f} and "
                 f"{result[kind]['borrowed_page_faults_median']:.0f} page faults"
             )
-        print(f"  {subnet}: {'; '.join(said)}; borrowing {result['borrow_ms_median']:.1f} ms", flush=True)
+        print(
+            f"  {subnet}: {'; '.join(said)}; borrowing {result['borrow_ms_median']:.1f} ms, "
+            f"for the first time {result['meet_ms_median']:.1f} ms",
+            flush=True,
+        )
     return report
 
 

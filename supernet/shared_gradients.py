@@ -110,6 +110,12 @@ class Place:
         self.is_view = slicing.is_view(regions)
         self._gradient = gradient
         self._box = slicing.around([region.shared for region in regions])
+        self._buffer: Tensor | None = None
+        self._inside: Tensor | None = None  # of the buffer, what lies in the box
+
+    def forget(self) -> None:
+        """Drop what refers to a buffer that has been dropped."""
+        self._buffer = self._inside = None
 
     def receive(self, leaf: Tensor) -> None:
         """Move a borrowed parameter's fresh gradient to its place in the shared gradient.
@@ -117,20 +123,36 @@ class Place:
         The leaf itself keeps no gradient between backward passes, so nothing that replaces or drops `.grad`
         (`zero_grad`, `create_graph`) can leave it attached to an old buffer.
         """
-        gradient, leaf.grad = leaf.grad, None
-        if gradient is None:
+        gradient = leaf.grad
+        if gradient is None:  # delivered otherwise; torch calls a hook all the same
             return
+        leaf.grad = None
+        if torch.is_grad_enabled():  # with `create_graph`
+            with torch.no_grad():
+                self._keep(gradient)
+        else:
+            self._keep(gradient)
+
+    def _keep(self, gradient: Tensor) -> None:
         target, box = self._gradient, self._box
-        with torch.no_grad():
-            if gradient.is_sparse:
-                gradient = gradient.to_dense()
-            if target.shared.grad is not None:
-                target.add(self.regions, box, gradient)
-            elif target.buffer is None and not gradient.requires_grad and _is_alike(gradient, target.shared):
-                target.shared.grad = gradient  # nobody else holds it
-            else:
-                slicing.scatter_copy(target.begin(box if self.is_view else None), self.regions, gradient)
-                target.end(box)
+        if gradient.is_sparse:
+            gradient = gradient.to_dense()
+        if target.shared.grad is not None:
+            target.add(self.regions, box, gradient)
+        elif target.buffer is None and not gradient.requires_grad and _is_alike(gradient, target.shared):
+            target.shared.grad = gradient  # nobody else holds it
+        elif self.is_view:
+            self._inside_of(target.begin(box)).copy_(gradient)
+            target.end(box)
+        else:
+            slicing.scatter_copy(target.begin(None), self.regions, gradient)
+            target.end(box)
+
+    def _inside_of(self, buffer: Tensor) -> Tensor:
+        """What lies in the box.  To slice it anew each time would take as long as all the rest."""
+        if self._buffer is not buffer or self._inside is None:
+            self._buffer, self._inside = buffer, buffer[self._box]
+        return self._inside
 
     def add(self, compute: Compute, like: Tensor) -> bool:
         """Add what `compute` gives, from tensors like this one, to the shared gradient; False if it has no place there.
@@ -144,7 +166,7 @@ class Place:
             return False
         held = shared.grad
         if held is None:
-            compute(out=target.begin(box)[box])
+            compute(out=self._inside_of(target.begin(box)))
             target.end(box)
             return True
         if held.layout != torch.strided or held.dtype != like.dtype or held.device != like.device:

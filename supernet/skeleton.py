@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
@@ -32,7 +32,7 @@ Build = Callable[[Architecture], nn.Module]
 
 _TABLES = (OrderedDict, dict)
 _CONTAINERS = (*_TABLES, set, list)
-_UNCHANGING = frozenset({type(None), bool, int, float, complex, str, bytes, type, FunctionType, BuiltinFunctionType})
+UNCHANGING = frozenset({type(None), bool, int, float, complex, str, bytes, type, FunctionType, BuiltinFunctionType})
 _registration = threading.RLock()  # reentrant: a build may borrow from other shared weights, a teacher for example
 
 
@@ -53,11 +53,12 @@ def leaves(module: nn.Module) -> tuple[Leaf, ...]:
 
     Raises `LayoutError` for a parameter without a shape.
     """
-    places: dict[int, list[tuple[str, str]]] = {}
+    found: dict[int, tuple[nn.Parameter, list[tuple[str, str]]]] = {}
     for path, child in module.named_modules():
-        for attribute, parameter in child.named_parameters(recurse=False, remove_duplicate=False):
-            places.setdefault(id(parameter), []).append((path, attribute))
-    return tuple(_leaf(module, parameter, tuple(places[id(parameter)])) for parameter in module.parameters())
+        for attribute, parameter in child._parameters.items():
+            if parameter is not None:
+                found.setdefault(id(parameter), (parameter, []))[1].append((path, attribute))
+    return tuple(_leaf(module, parameter, tuple(places)) for parameter, places in found.values())
 
 
 def _leaf(module: nn.Module, parameter: nn.Parameter, places: tuple[tuple[str, str], ...]) -> Leaf:
@@ -90,10 +91,13 @@ class Skeleton:
         They replace the skeleton's wherever the module refers to them, also in lists of its own: recurrent
         modules keep such a second list.
         """
-        own = self.module.parameters()
-        memo: dict[int, Any] = {id(old): new for old, new in zip(own, parameters, strict=True)}
+        memo: dict[int, Any] = {id(old): new for old, new in zip(self._own, parameters, strict=True)}
         module: nn.Module = _copied(self.module, memo)
         return module
+
+    @cached_property
+    def _own(self) -> tuple[nn.Parameter, ...]:
+        return tuple(self.module.parameters())
 
 
 def _copied(value: Any, memo: dict[int, Any]) -> Any:
@@ -102,7 +106,7 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
     Modules, dictionaries and what cannot change are copied here; whatever says itself how it is copied is asked.
     """
     kind: Any = type(value)
-    if kind in _UNCHANGING:
+    if kind in UNCHANGING:
         return value
     known = memo.get(id(value), memo)  # `memo` stands for nothing: None may be known
     if known is not memo:
@@ -119,7 +123,7 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
         memo[id(value)] = twin = object.__new__(kind)
         # Half of what a module refers to cannot change: it is not worth a call.
         vars(twin).update(
-            {name: one if type(one) in _UNCHANGING else _copied(one, memo) for name, one in vars(value).items()}
+            {name: one if type(one) in UNCHANGING else _copied(one, memo) for name, one in vars(value).items()}
         )
         return twin
     return copy.deepcopy(value, memo)
@@ -180,12 +184,14 @@ def build_skeleton(build: Build, architecture: Architecture, seed: int) -> Skele
     try:
         with _parameters_on_meta() as dropped:
             module = build_real(build, architecture, seed)
-        usable = not _lacks_values(module, dropped)
+        tensors = _tensors(module)
+        usable = not _lacks_values(module, tensors, dropped)
     except (RuntimeError, TypeError, ValueError):  # what torch raises where a value is read; or the user's own
         usable = False
     if not usable:
         module = build_real(build, architecture, seed)
-    module = _without_values(module)
+        tensors = _tensors(module)
+    module = _without_values(module, tensors)
     return Skeleton(module, leaves(module))
 
 
@@ -193,13 +199,13 @@ def _to_meta(parameter: nn.Parameter) -> nn.Parameter:
     return nn.Parameter(torch.empty_like(parameter, device="meta"), requires_grad=parameter.requires_grad)
 
 
-def _lacks_values(module: nn.Module, dropped: Mapping[int, Any]) -> bool:
+def _lacks_values(module: nn.Module, tensors: list[torch.Tensor], dropped: Mapping[int, Any]) -> bool:
     """Whether a buffer or another tensor was left without values, or a dropped parameter is still referred to."""
     own = {id(parameter) for parameter in module.parameters()}
-    return any((tensor.is_meta and id(tensor) not in own) or id(tensor) in dropped for tensor in _tensors(module))
+    return any((tensor.is_meta and id(tensor) not in own) or id(tensor) in dropped for tensor in tensors)
 
 
-def _without_values(module: nn.Module) -> nn.Module:
+def _without_values(module: nn.Module, tensors: list[torch.Tensor]) -> nn.Module:
     """The module with all parameters on `meta`, and no other tensor that remembers how it was computed.
 
     A copy only where something has to be replaced; copying refuses tensors that carry a graph.
@@ -209,29 +215,29 @@ def _without_values(module: nn.Module) -> nn.Module:
         for parameter in module.parameters()
         if not parameter.is_meta and not is_lazy(parameter)
     }
-    for tensor in _tensors(module):
+    for tensor in tensors:
         if tensor.grad_fn is not None:
             replaced[id(tensor)] = tensor.detach().clone()
     return copy.deepcopy(module, replaced) if replaced else module
 
 
-_FOLLOWED = (torch.Tensor, dict, list, tuple, set, frozenset)
-
-
-def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
+def _tensors(module: nn.Module) -> list[torch.Tensor]:
     """Every tensor among the attributes of `module` and its submodules, also inside ordinary containers."""
+    found: dict[int, torch.Tensor] = {}
     seen: set[int] = set()
-    pending: list[object] = [vars(child) for child in module.modules()]
+    pending: list[Any] = [vars(child) for child in module.modules()]
     while pending:
-        value = pending.pop()
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        if isinstance(value, torch.Tensor):
-            yield value
-            continue
-        inside = value.values() if isinstance(value, dict) else value
-        pending.extend(one for one in inside if isinstance(one, _FOLLOWED))  # type: ignore[attr-defined]
+        holder = pending.pop()
+        for value in holder.values() if isinstance(holder, dict) else holder:
+            if type(value) in UNCHANGING:
+                continue
+            if isinstance(value, torch.Tensor):
+                found[id(value)] = value
+            # Most containers are empty tables of hooks.
+            elif isinstance(value, dict | list | tuple | set | frozenset) and value and id(value) not in seen:
+                seen.add(id(value))
+                pending.append(value)
+    return list(found.values())
 
 
 # What draws the values of a parameter: methods of tensors, functions of torch.nn.init, and what libraries put in their

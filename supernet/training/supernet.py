@@ -125,20 +125,19 @@ class _Recipe:
 
     def _together(self, batch: Batch, chosen: Sequence[Architecture], taught: Tensor | None) -> Tensor:
         """All architectures on the whole batch, each with a backward pass of its own, so that one graph is kept."""
-        first, *others = chosen
-        logits = self._logits(first, batch.inputs)
-        total = self._label_loss(logits, batch.targets, taught)
-        batch.backward(total)
-        reported = total.detach()
-        for architecture in others:
-            other = self._logits(architecture, batch.inputs)
-            if self.distillation == "inplace":
-                total = soft_cross_entropy(labelled(other, batch.targets)[0], labelled(logits, batch.targets)[0])
-            else:
-                total = self._label_loss(other, batch.targets, taught)
-            batch.backward(total)
-            reported = reported + total.detach()
-        return reported / len(chosen)
+        first: Tensor | None = None
+        losses: list[Tensor] = []
+        for architecture in chosen:
+            with self.weights.lent(architecture) as subnet:
+                logits = _logits(subnet, batch.inputs)
+                if first is None or self.distillation == "labels":
+                    total = self._label_loss(logits, batch.targets, taught)
+                else:
+                    total = soft_cross_entropy(labelled(logits, batch.targets)[0], labelled(first, batch.targets)[0])
+                batch.backward(total)
+            first = logits.detach() if first is None else first
+            losses.append(total.detach())
+        return sum(losses[1:], losses[0]) / len(losses)
 
     def _divided(self, batch: Batch, chosen: Sequence[Architecture], taught: Tensor | None) -> Tensor:
         """Row n of the whole batch goes to architecture n modulo their number: one graph, one backward pass."""
@@ -148,20 +147,21 @@ class _Recipe:
         for number, architecture in enumerate(chosen):
             own = rows[(number - batch.start) % count :: count]
             if len(own) > 0:
-                logits.append(self._logits(architecture, batch.inputs[own]))
+                logits.append(_logits(self.weights.borrow(architecture), batch.inputs[own]))
                 order.append(own)
         mixed = torch.cat(order)
         total = self._label_loss(torch.cat(logits), batch.targets[mixed], taught if taught is None else taught[mixed])
         batch.backward(total)
         return total.detach()
 
-    def _logits(self, architecture: Architecture, inputs: Tensor) -> Tensor:
-        # Losses in fp32, whatever the products were computed in.
-        logits: Tensor = self.weights.borrow(architecture)(inputs).float()
-        return logits
-
     def _label_loss(self, logits: Tensor, targets: Tensor, taught: Tensor | None) -> Tensor:
         return taught_loss(logits, targets, taught, self.config.label_smoothing)
+
+
+def _logits(subnet: nn.Module, inputs: Tensor) -> Tensor:
+    """Losses are computed in fp32, whatever the products were computed in."""
+    logits: Tensor = subnet(inputs).float()
+    return logits
 
 
 def measured_precision(weights: SharedWeights, task: Task, config: LoopConfig) -> MeasuredPrecision:
