@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import partial
-from operator import is_
+from itertools import chain
+from operator import is_, methodcaller
 from typing import TYPE_CHECKING, Any, Self
 from weakref import ref
 
@@ -22,7 +23,7 @@ from supernet.borrowing import BorrowedParameter, Gathered
 from supernet.skeleton import UNCHANGING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _FIXED = UNCHANGING | {torch.dtype, torch.device, torch.Size, torch.memory_format, ref}
 
@@ -49,15 +50,15 @@ class Loan:
     ) -> None:
         self.module, self.training = module, training
         self._gathered, self._shared = gathered, tuple(shared)
-        self._parameters = tuple(module.parameters())
+        self._parameters, self._buffers = tuple(module.parameters()), tuple(module.buffers())
         self._of_tensors = self._state_of_tensors()
-        self._tables: list[tuple[dict[Any, Any], tuple[Any, ...], tuple[Any, ...]]] = []
-        self._lists: list[tuple[list[Any], tuple[Any, ...]]] = []
+        self._tables: list[dict[Any, Any]] = []
+        self._lists: list[list[Any]] = []
         self._empty: list[dict[Any, Any] | list[Any] | set[Any]] = []
         self._constants: list[tuple[Tensor, Tensor]] = []
-        self._buffers = tuple(module.buffers())
         self._first = [buffer.clone() for buffer in self._buffers]
         self._remember(module)
+        self._sizes, self._held = self._sizes_now(), tuple(self._held_now())
 
     def renew(self) -> bool:
         """Whether the module may be taken for a new one; its buffers and gathered parameters then are as of a new one.
@@ -78,22 +79,26 @@ class Loan:
         # Identities: values of tables are tensors, and whoever replaced one by its equal replaced it all the same.
         return (
             not any(self._empty)
-            and all(
-                len(table) == len(values) and all(map(is_, table.values(), values)) and all(map(is_, table, keys))
-                for table, keys, values in self._tables
-            )
-            and all(len(held) == len(items) and all(map(is_, held, items)) for held, items in self._lists)
+            and self._sizes_now() == self._sizes
+            and all(map(is_, self._held_now(), self._held))
             and all(torch.equal(constant, first) for constant, first in self._constants)
             and not any(one.grad is not None or one._backward_hooks for one in self._parameters)
             and self._state_of_tensors() == self._of_tensors
         )
 
+    def _sizes_now(self) -> list[int]:
+        return [*map(len, self._tables), *map(len, self._lists)]
+
+    def _held_now(self) -> Iterator[Any]:
+        """Every key and value of the tables and every item of the lists: thousands of them, in no loop of Python's."""
+        return chain(*self._tables, *map(methodcaller("values"), self._tables), *self._lists)
+
     def _state_of_tensors(self) -> list[Any]:
-        """Where the shared tensors lie, and which tensors want gradients."""
+        """Where the values lie, and which tensors want gradients."""
+        tensors = (*self._shared, *self._parameters)
         return [
-            *[one.data_ptr() for one in self._shared],
-            *[one.requires_grad for one in self._shared],
-            *[one.requires_grad for one in self._parameters],
+            *[one.data_ptr() for one in (*tensors, *self._buffers)],
+            *[one.requires_grad for one in tensors],
         ]
 
     def _remember(self, module: nn.Module) -> None:
@@ -112,26 +117,22 @@ class Loan:
         if isinstance(value, dict | list | set) and not value:
             self._empty.append(value)
             return ()
-        if isinstance(value, nn.Module):
+        if isinstance(value, nn.Module) and not any("__slots__" in vars(base) for base in type(value).__mro__):
             return (vars(value),)
         if isinstance(value, dict):
-            self._remember_table(value)
+            self._tables.append(value)
             return (*value, *value.values())
         if isinstance(value, list):
-            self._lists.append((value, tuple(value)))
+            self._lists.append(value)
             return value
         if isinstance(value, BorrowedParameter):
-            self._remember_table(vars(value))
-            self._remember_table(value._post_accumulate_grad_hooks or {})
+            self._tables += [vars(value), value._post_accumulate_grad_hooks or {}]
             return ()
         if isinstance(value, Tensor):
             if not any(value is buffer for buffer in self._buffers):
                 self._constants.append((value, value.detach().clone()))
             return ()
         return _inside(value)
-
-    def _remember_table(self, table: dict[Any, Any]) -> None:
-        self._tables.append((table, tuple(table), tuple(table.values())))
 
 
 def _inside(value: Any) -> Iterable[Any]:

@@ -86,8 +86,10 @@ def reproduce(
     from runner.errors import CheckFailed
 
     with open_record(context) as repository:
+        from runner.process import settle
         from runner.reproduce import reproduce as make_again
 
+        settle()
         with stop_on_signals() as stop, following() as reporter:
             found = make_again(folder, repository, home_of(context), reporter, stop, name=name, to=to)
     if output is Output.csv:

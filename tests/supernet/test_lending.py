@@ -192,6 +192,14 @@ def freeze_a_parameter(module: Any) -> None:
     module.head.bias.requires_grad_(False)
 
 
+def let_a_parameter_look_elsewhere(module: Any) -> None:
+    module.head.bias.data = torch.ones(2)
+
+
+def let_a_buffer_look_elsewhere(module: Any) -> None:
+    module.norm.running_mean.data = torch.ones(3)
+
+
 def put_a_part_in_evaluation_mode(module: Any) -> None:
     module.norm.eval()
 
@@ -213,6 +221,8 @@ CHANGES = [
     mark_a_parameter,
     leave_a_gradient,
     freeze_a_parameter,
+    let_a_parameter_look_elsewhere,
+    let_a_buffer_look_elsewhere,
     put_a_part_in_evaluation_mode,
 ]
 
@@ -294,6 +304,14 @@ class TestANewOne:
         weights = SharedWeights(lambda architecture: Opaque(int(architecture["width"])), width_space())
         modules = [lend(weights) for _ in range(4)]
         assert len({id(module) for module in modules}) == 4
+
+    def test_where_a_module_keeps_something_beside_its_attributes(self) -> None:
+        class Slotted(nn.Linear):
+            __slots__ = ("count",)
+
+        weights = SharedWeights(lambda a: nn.Sequential(nn.Linear(5, 2), Slotted(2, int(a["width"]))), width_space())
+        assert lend(weights) is not lend(weights)
+        assert lend(weights) is not lend(weights)
 
     def test_where_a_module_changes_whenever_it_computes(self) -> None:
         class Counting(Rich):
