@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from supernet import slicing
 from supernet.errors import BorrowedModuleCopied, StaleBorrow
@@ -23,16 +23,42 @@ if TYPE_CHECKING:
     from supernet.slicing import Region
 
 
-class BorrowedParameter(nn.Parameter):
-    """A leaf that looks into a shared tensor; it refuses to be copied, since a copy would no longer be shared."""
+def borrowed_parameter(values: Tensor, requires_grad: bool, place: Place | None) -> nn.Parameter:
+    """A leaf that looks into a shared tensor, and knows where its gradient belongs if it gets one.
 
-    place: Place | None = None  # where its gradient belongs, if it gets one
+    It refuses to be copied, since a copy would no longer be shared.  No class of its own says so: torch asks for
+    `__torch_function__` at every operation on a tensor of a class that it does not know, which can double its time.
+    """
+    parameter = nn.Parameter(values, requires_grad)
+    vars(parameter).update({_PLACE: place, "__deepcopy__": _refuse_copy, "__reduce_ex__": _refuse_pickle})
+    return parameter
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> NoReturn:
-        raise _copied("deep-copied")
 
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise _copied("pickled")
+_PLACE = "borrowed_place"
+
+
+def is_borrowed(value: object) -> bool:
+    """Whether it came from `borrowed_parameter`."""
+    return type(value) is nn.Parameter and _PLACE in vars(value)
+
+
+def place_of(parameter: Tensor) -> Place | None:
+    """Where its gradient belongs; None for one that wants none, and for one that is not borrowed."""
+    return vars(parameter).get(_PLACE)
+
+
+def refuse_pickling(modules: Sequence[nn.Module]) -> None:
+    """For picklers that have a way of their own for each parameter, as torch's between processes has."""
+    for module in modules:
+        vars(module)["__reduce_ex__"] = _refuse_pickle
+
+
+def _refuse_copy(_memo: dict[int, Any]) -> NoReturn:
+    raise _copied("deep-copied")
+
+
+def _refuse_pickle(_protocol: Any) -> NoReturn:
+    raise _copied("pickled")
 
 
 def _copied(how: str) -> BorrowedModuleCopied:

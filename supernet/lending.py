@@ -19,7 +19,7 @@ from weakref import ref
 import torch
 from torch import Tensor, nn
 
-from supernet.borrowing import BorrowedParameter, Gathered
+from supernet.borrowing import Gathered, is_borrowed
 from supernet.skeleton import UNCHANGING
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Loan:
         if isinstance(value, list):
             self._lists.append(value)
             return value
-        if isinstance(value, BorrowedParameter):
+        if is_borrowed(value):
             self._tables += [vars(value), value._post_accumulate_grad_hooks or {}]
             return ()
         if isinstance(value, Tensor):

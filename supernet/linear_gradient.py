@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn import functional as F
 
-from supernet.borrowing import BorrowedParameter
+from supernet.borrowing import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,8 +53,9 @@ def _forward(module: ReferenceType[nn.Linear], input: Tensor) -> Tensor:
 def _is_ordinary(input: Tensor, weight: Tensor) -> bool:
     """Whether this call is one that `_Linear` was written for."""
     return (
-        type(weight) is BorrowedParameter
-        and weight.place is not None
+        not torch.compiler.is_compiling()  # the first, since compilers cannot look into the others
+        and type(weight) is nn.Parameter
+        and place_of(weight) is not None
         and weight.requires_grad
         and torch.is_grad_enabled()
         and type(input) is Tensor
@@ -63,7 +64,6 @@ def _is_ordinary(input: Tensor, weight: Tensor) -> bool:
         and input.ndim >= 2
         and input.dtype == weight.dtype
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
         and torch._C._get_tracing_state() is None
         and not torch._C._are_functorch_transforms_active()
         and forward_ad._current_level < 0
@@ -94,7 +94,7 @@ class _Linear(torch.autograd.Function):
 def _delivered(node: Node, compute: Compute, like: Tensor) -> Tensor | None:
     """What autograd is to accumulate in the leaf of `node`: nothing, once it stands in the shared gradient."""
     leaf = getattr(node, "variable", None)
-    if type(leaf) is not BorrowedParameter:  # a bias that somebody computes
+    if leaf is None or (place := place_of(leaf)) is None:  # a bias that somebody computes
         return compute()
     try:
         if not torch._C._will_engine_execute_node(node):
@@ -103,6 +103,6 @@ def _delivered(node: Node, compute: Compute, like: Tensor) -> Tensor | None:
         return compute()
     # A hook may want to see or change it, or somebody may have left a gradient there.
     is_watched = leaf._backward_hooks or leaf.grad is not None
-    if is_watched or torch.is_grad_enabled() or leaf.place is None or not leaf.place.add(compute, like):
+    if is_watched or torch.is_grad_enabled() or not place.add(compute, like):
         return compute()
     return None

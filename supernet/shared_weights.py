@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from search_spaces import Architecture, InvalidArchitecture, SearchSpace
 from supernet import slicing
-from supernet.borrowing import BorrowedParameter, Gathered, keep_fresh, spoil
+from supernet.borrowing import Gathered, borrowed_parameter, keep_fresh, refuse_pickling, spoil
 from supernet.discovery import initial_values
 from supernet.errors import UnknownParameter
 from supernet.lending import Loan
@@ -184,18 +184,19 @@ class SharedWeights(nn.Module):
         for leaf, place in zip(plan.skeleton.leaves, plan.places, strict=True):
             shared, regions = self._shared[leaf.name], place.regions
             values = slicing.view(shared, regions) if place.is_view else _gathered(shared, leaf, regions)
-            parameter = BorrowedParameter(values, leaf.requires_grad and shared.requires_grad)
+            is_trained = leaf.requires_grad and shared.requires_grad
+            parameter = borrowed_parameter(values, is_trained, place if is_trained else None)
             if not place.is_view:
                 owners = frozenset(path for path, _ in leaf.places)
                 gathered.append(Gathered(shared=shared, regions=regions, parameter=parameter, owners=owners))
-            if parameter.requires_grad:
-                parameter.place = place
+            if is_trained:
                 parameter.register_post_accumulate_grad_hook(place.receive)  # type: ignore[no-untyped-call]
             parameters.append(parameter)
         module = plan.skeleton.instantiate(parameters)
         children = self._settle(module, plan.skeleton.leaves)
         keep_fresh(module, gathered)
         route(children)
+        refuse_pickling(children)
         self._borrows.add(module)
         return _Borrowed(module, gathered)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+import torch.multiprocessing  # teaches the pickler how tensors are sent
 from torch import nn
 
 from supernet.errors import BorrowedModuleCopied, StaleBorrow, SupernetError
@@ -24,12 +26,23 @@ def _save(module: nn.Module) -> None:
     torch.save(module, io.BytesIO())
 
 
+def _send(module: nn.Module) -> None:
+    """As torch.multiprocessing puts it into a queue, which knows how parameters are shared."""
+    ForkingPickler.dumps(module)
+
+
 class TestCopies:
-    @pytest.mark.parametrize("copying", [pickle.dumps, copy.deepcopy, _save])
+    @pytest.mark.parametrize("copying", [pickle.dumps, copy.deepcopy, _save, _send])
     def test_a_borrowed_module_refuses(self, copying: Callable[[nn.Module], Any]) -> None:
         weights = perceptrons()
         for victim in (weights.borrow(of_width(2)), weights.borrow(of_width(2)).hidden):
             with pytest.raises(BorrowedModuleCopied, match=r"cannot be (pickled|deep-copied).*extract"):
+                copying(victim)
+
+    @pytest.mark.parametrize("copying", [pickle.dumps, copy.copy, copy.deepcopy])
+    def test_so_does_a_parameter_of_one(self, copying: Callable[[nn.Parameter], Any]) -> None:
+        for victim in perceptrons().borrow(of_width(2)).parameters():
+            with pytest.raises(BorrowedModuleCopied):
                 copying(victim)
 
     def test_an_extracted_module_does_not(self) -> None:
