@@ -262,20 +262,20 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "training_step.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    report: dict[str, Any] = {
-        "command": f"python -m benchmarks.training_step --repeats {arguments.repeats}",
-        "machine": machine(),
-        "threads": 1,
-        "clock": "process CPU time",
-        "seed": SEED,
-        "cases": {},
-    }
-    print(json.dumps(report["machine"], indent=2))
+    print(json.dumps(machine(), indent=2))
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     for name in arguments.case:
         print(f"{name}: promised at most {CASES[name].promise} at batch {CASES[name].batch}", flush=True)
-        report["cases"][name] = measure(name, arguments.repeats)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(report, indent=2) + "\n")
+        found = {
+            "command": f"python -m benchmarks.training_step --repeats {arguments.repeats} --case {name}",
+            "machine": machine(),
+            "threads": 1,
+            "clock": "process CPU time",
+            "seed": SEED,
+            **measure(name, arguments.repeats),
+        }
+        known = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
+        arguments.output.write_text(json.dumps({**known, name: found}, indent=2) + "\n")
     print(f"written to {arguments.output}")
 
 

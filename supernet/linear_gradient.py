@@ -43,8 +43,10 @@ def _forward(module: ReferenceType[nn.Linear], input: Tensor) -> Tensor:
     linear = module()
     assert linear is not None  # it is being called
     out: Tensor
-    if type(linear) is nn.Linear and _is_ordinary(input, linear.weight):
-        out = _Linear.apply(input, linear.weight, linear.bias)  # type: ignore[no-untyped-call]
+    held = linear._parameters  # without the detour that attributes of modules take
+    weight = held.get("weight")
+    if type(linear) is nn.Linear and weight is not None and "bias" in held and _is_ordinary(input, weight):
+        out = _Linear.apply(input, weight, held["bias"])  # type: ignore[no-untyped-call]
     else:  # of another class by now if it was quantized or parametrized
         out = type(linear).forward(linear, input)
     return out

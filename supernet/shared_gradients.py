@@ -54,12 +54,11 @@ class SharedGradient:
         values = self.buffer
         if values is None:
             return self._allocate()
-        if box == self._whole:
-            return values
-        if not self._is_only_ours(values):
+        if self._is_only_ours(values):
+            if box is not self._written and (box is None or not slicing.holds(box, self._written)):
+                values[self._written].zero_()
+        elif box != self._whole:
             values.zero_()
-        elif box is not self._written and (box is None or not slicing.holds(box, self._written)):
-            values[self._written].zero_()
         return values
 
     def end(self, box: Slices) -> None:
