@@ -61,17 +61,21 @@ def test_one_map_computes_the_same_in_the_runtime(
 
 
 def test_unsigned_weights_compute_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the definition says, on every processor; and bit by bit as signed ones, on one whose products of these are
+    exact: without VNNI they saturate, which is why unsigned ones are stored there."""
     module = random_linear(64, 16, 8)
     x = torch.randn(4, 64, generator=torch.Generator().manual_seed(1))
-    answers = []
+    is_exact_here = kernels.signed_int8_is_exact()
+    answers = {}
     for exact in (True, False):
         monkeypatch.setattr(kernels, "signed_int8_is_exact", lambda exact=exact: exact)
         path = tmp_path / f"{exact}.onnx"
         export_onnx(module, x, path)
-        answers.append(Session(path).run(x.numpy()))
+        answers[exact] = Session(path).run_each(x.numpy())
         stored = {t.data_type for t in onnx.load(path).graph.initializer if t.dims == [64, 16]}
         assert stored == {onnx.TensorProto.INT8 if exact else onnx.TensorProto.UINT8}
-    np.testing.assert_array_equal(*answers)
+    np.testing.assert_allclose(answers[False], module(x).detach().numpy(), rtol=1e-4, atol=1e-3)
+    assert np.array_equal(answers[True], answers[False]) or not is_exact_here
 
 
 @pytest.fixture(scope="module")
