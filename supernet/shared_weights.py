@@ -159,15 +159,13 @@ class SharedWeights(nn.Module):
 
         The same module may be lent again, if nobody can tell it from a new one: its gradients, attributes and hooks are
         as they were, its buffers are set back.  From the second time on this takes a tenth of the time.  Backward
-        passes belong into the block.
+        passes belong into the block.  Same errors as `borrow`.
         """
         plan = self._plan(architecture)
-        loan, plan.idle = plan.idle, None
-        if loan is not None and loan.training is self.training and not loan.renew():
-            loan, plan.may_repeat = None, False
-        if loan is None or loan.training is not self.training:
+        loan = self._given_back(plan)
+        if loan is None:
             borrowed = self._borrow(plan)
-            module, loan = borrowed.module, None
+            module = borrowed.module
             if plan.was_lent and plan.may_repeat:  # what is lent once only, as most are, is not worth it
                 loan = Loan.of(module, borrowed.gathered, self._shared.values(), training=self.training)
                 plan.may_repeat = loan is not None
@@ -176,29 +174,6 @@ class SharedWeights(nn.Module):
             module = loan.module
         yield module
         plan.idle = loan
-
-    @torch.inference_mode(False)
-    def _borrow(self, plan: _Plan) -> _Borrowed:
-        parameters: list[nn.Parameter] = []
-        gathered: list[Gathered] = []
-        for leaf, place in zip(plan.skeleton.leaves, plan.places, strict=True):
-            shared, regions = self._shared[leaf.name], place.regions
-            values = slicing.view(shared, regions) if place.is_view else _gathered(shared, leaf, regions)
-            is_trained = leaf.requires_grad and shared.requires_grad
-            parameter = borrowed_parameter(values, is_trained, place if is_trained else None)
-            if not place.is_view:
-                owners = frozenset(path for path, _ in leaf.places)
-                gathered.append(Gathered(shared=shared, regions=regions, parameter=parameter, owners=owners))
-            if is_trained:
-                parameter.register_post_accumulate_grad_hook(place.receive)  # type: ignore[no-untyped-call]
-            parameters.append(parameter)
-        module = plan.skeleton.instantiate(parameters)
-        children = self._settle(module, plan.skeleton.leaves)
-        keep_fresh(module, gathered)
-        route(children)
-        refuse_pickling(children)
-        self._borrows.add(module)
-        return _Borrowed(module, gathered)
 
     @torch.inference_mode(False)
     def extract(self, architecture: Architecture) -> nn.Module:
@@ -259,6 +234,39 @@ class SharedWeights(nn.Module):
         while len(self._cache) > self._cache_size:
             self._cache.popitem(last=False)
         return plan
+
+    def _given_back(self, plan: _Plan) -> Loan | None:
+        """The module of an earlier loan, if there is one and it is like new."""
+        loan, plan.idle = plan.idle, None
+        if loan is None or loan.training is not self.training:
+            return None
+        if not loan.renew():
+            plan.may_repeat = False
+            return None
+        return loan
+
+    @torch.inference_mode(False)
+    def _borrow(self, plan: _Plan) -> _Borrowed:
+        parameters: list[nn.Parameter] = []
+        gathered: list[Gathered] = []
+        for leaf, place in zip(plan.skeleton.leaves, plan.places, strict=True):
+            shared, regions = self._shared[leaf.name], place.regions
+            values = slicing.view(shared, regions) if place.is_view else _gathered(shared, leaf, regions)
+            is_trained = leaf.requires_grad and shared.requires_grad
+            parameter = borrowed_parameter(values, is_trained, place if is_trained else None)
+            if not place.is_view:
+                owners = frozenset(path for path, _ in leaf.places)
+                gathered.append(Gathered(shared=shared, regions=regions, parameter=parameter, owners=owners))
+            if is_trained:
+                parameter.register_post_accumulate_grad_hook(place.receive)  # type: ignore[no-untyped-call]
+            parameters.append(parameter)
+        module = plan.skeleton.instantiate(parameters)
+        children = self._settle(module, plan.skeleton.leaves)
+        keep_fresh(module, gathered)
+        route(children)
+        refuse_pickling(children)
+        self._borrows.add(module)
+        return _Borrowed(module, gathered)
 
     def _locate(self, leaf: Leaf) -> Place:
         shared = self._shared.get(leaf.name)
