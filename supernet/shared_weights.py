@@ -158,7 +158,7 @@ class SharedWeights(nn.Module):
         """As `borrow`, for the length of a `with` block: the module is given back at its end, and not used again.
 
         The same module may be lent again, if nobody can tell it from a new one: its gradients, attributes and hooks are
-        as they were, its buffers are set back.  From the second time on this takes a tenth of the time.  Backward
+        as they were, its buffers are set back.  From the third time on nothing is made anew.  Backward
         passes belong into the block.  Same errors as `borrow`.
         """
         plan = self._plan(architecture)
