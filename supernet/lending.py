@@ -2,7 +2,7 @@
 
 Training borrows the largest and the smallest architecture in every step, and to make hundreds of parameters and
 modules anew each time is a twentieth of a small subnet's step.  A module is lent again only if nothing that it holds
-was set, added or taken away meanwhile: no attribute, hook, gradient, or entry of a table.  Written buffers get their first
+was set, added or taken away meanwhile: no attribute, hook, gradient, or entry of a table.  Buffers get their first
 values back.  Where something could change unseen, an object of somebody's own class say, no module is lent twice.
 """
 
