@@ -259,6 +259,7 @@ def test_a_lost_server_is_told_and_what_happened_meanwhile_is_shown(browser: Bro
             page = context.new_page()
             page.goto("/")
             expect(page.get_by_text("live", exact=True)).to_be_visible()
+            expect(row(page, "goes-on")).to_contain_text("running")  # read over a connection of its own
             page.evaluate("window.loadedOnce = true")
             first.close()
             banner = page.get_by_role("status").filter(has_text="The server has not answered since")
@@ -270,3 +271,23 @@ def test_a_lost_server_is_told_and_what_happened_meanwhile_is_shown(browser: Bro
                 expect(row(page, "goes-on")).to_contain_text("nobody was watching")
                 assert page.evaluate("window.loadedOnce")
                 assert listeners(page) == 1
+
+
+def test_a_server_lost_before_the_first_answer_is_waited_for(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "supernaut.db"
+    lists = re.compile("/api/v1/studies[?]")
+    with open_repository(path) as repository, ExitStack() as first:
+        create_study(repository, "not-yet-read")
+        address = first.enter_context(serving(path))
+        with signed_in(browser, address, path) as context:
+            page = context.new_page()
+            page.route(lists, lambda route: route.abort())
+            page.goto("/")
+            expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
+            expect(page.get_by_text("live", exact=True)).to_be_visible()
+            first.close()
+            expect(page.get_by_text("not connected", exact=True)).to_be_visible()
+            page.unroute(lists)
+            with serving(path, int(address.rpartition(":")[2])):
+                expect(row(page, "not-yet-read")).to_be_visible(timeout=15_000)
+                expect(page.get_by_role("alert")).to_have_count(0)
