@@ -52,6 +52,7 @@ def architecture_of(row: Any) -> Architecture:
     return Architecture(answers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("metric", "noisy"),
     # The CPU's medians scatter by 5 %; what can be learned there is little more than the size.

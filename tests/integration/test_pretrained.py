@@ -138,6 +138,7 @@ def logits(work: StudyWork) -> torch.Tensor:
     return predict(work.weights.extract(work.plan.space.largest()), work.plan.task.validation)
 
 
+@pytest.mark.slow
 def test_without_training_every_process_restores_what_the_first_made(
     home: Home, repository: Repository, weights: Path
 ) -> None:
@@ -187,6 +188,7 @@ def test_a_fine_tuning_that_was_stopped_goes_on_as_if_it_had_not(
     assert len(events[0].payload["sha256"]) == 64
 
 
+@pytest.mark.slow
 def test_a_process_that_ended_before_its_first_checkpoint_begins_again(
     home: Home, repository: Repository, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +208,7 @@ def test_a_process_that_ended_before_its_first_checkpoint_begins_again(
     assert len([e for e in repository.events(work.study.id) if e.kind == PRETRAINED_EVENT]) == 1
 
 
+@pytest.mark.slow
 def test_training_does_not_go_on_with_another_file(home: Home, repository: Repository, weights: Path) -> None:
     add_data(home, NAME, weights)
     with pytest.raises(Interrupted):
@@ -218,6 +221,7 @@ def test_training_does_not_go_on_with_another_file(home: Home, repository: Repos
     train.run(begun(home, repository, steps=6))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_begun_with_is_refused_before_it_is_recorded(
     home: Home, repository: Repository, tmp_path: Path
 ) -> None:

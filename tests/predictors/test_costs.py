@@ -382,6 +382,7 @@ def test_several_inputs_are_given_as_a_tuple() -> None:
     assert found == Cost(parameters=0, model_bytes=0, macs=24, peak_activation_bytes=4 * (6 + 12 + 8))
 
 
+@pytest.mark.slow
 def test_nothing_is_printed_or_warned_of() -> None:
     """In a process of its own: some warnings come with the first import, or once."""
     code = (

@@ -90,6 +90,7 @@ def some(planned: Plan, count: int) -> list[Architecture]:
     return list(found)
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_file(spec: StudySpec, planned: Plan, weights: SharedWeights) -> None:
     factory = pickle.loads(pickle.dumps(ExporterFactory(spec=spec.model_dump_json(), name="a")))
     smallest = planned.space.smallest()
@@ -110,12 +111,14 @@ def test_files_are_written_ahead_a_few_at_a_time(planned: Plan, weights: SharedW
     assert pool.seen == waiting
 
 
+@pytest.mark.slow
 def test_what_a_worker_could_not_write_is_written_here(planned: Plan, weights: SharedWeights) -> None:
     waiting = some(planned, 6)
     with Exports(at_work(planned, weights, Pool({}))) as exports:
         assert exports.files(waiting)["latency_ms"] == Exporter(planned, weights)(waiting[0])["latency_ms"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("workers", "count"), [("serial", 8), (2, 5)])
 def test_no_workers_are_started_for_few_files(
     planned: Plan, weights: SharedWeights, workers: object, count: int

@@ -62,6 +62,7 @@ def test_a_computed_bound_that_nothing_can_meet() -> None:
     assert "reach from" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_narrow_window_that_few_architectures_meet_is_not_refused() -> None:
     """Uniform samples of this space are nearly all deep; the window holds shallow ones."""
     made = planned(
@@ -100,6 +101,7 @@ def test_the_space_is_the_family_as_narrowed() -> None:
         made.space.fix({"depth": 3})
 
 
+@pytest.mark.slow
 def test_bits_without_a_kernel_are_refused_and_the_others_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation, "missing_kernel", lambda bits: "no MatMulNBits" if bits == 4 else None)
     with pytest.raises(SpecError, match=r"layers\.0\.bits offers 4 bits, .*\(no MatMulNBits\); choose among: 8, 32"):

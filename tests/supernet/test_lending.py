@@ -328,6 +328,7 @@ class TestANewOne:
                 assert torch.equal(subnet(inputs(6, 5)), wanted)
 
 
+@pytest.mark.slow
 def test_only_cached_architectures_keep_a_module() -> None:
     weights = perceptrons(cache_size=1)
     kept = weakref.ref(settled(weights))

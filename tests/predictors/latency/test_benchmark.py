@@ -142,6 +142,7 @@ def test_a_relative_path_is_that_of_the_caller(
     assert benchmark.measure(Path("small.onnx")).p50_ms > 0
 
 
+@pytest.mark.slow
 def test_batch_and_threads_reach_the_model(files: Path, quick: None) -> None:
     found = {}
     for batch in (1, 512):

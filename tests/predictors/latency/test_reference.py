@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
+import pytest
 import torch
 
 from predictors.latency.reference import BLOCKS, TOKENS, WIDTH, write_reference
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.slow
 def test_it_is_a_transformer_of_fixed_size_and_weights(tmp_path: Path) -> None:
     torch.manual_seed(7)
     before = torch.get_rng_state()

@@ -36,6 +36,7 @@ def architectures(result: SearchResult) -> list[Architecture]:
 
 @pytest.mark.parametrize("algorithm", algorithm_names())
 class TestEveryAlgorithm:
+    @pytest.mark.slow
     def test_the_seed_alone_decides(self, algorithm: str) -> None:
         state = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002 - that nobody touches it
         runs = [
@@ -45,6 +46,7 @@ class TestEveryAlgorithm:
         assert runs[0] == runs[1] != runs[2]
         assert state == (random.getstate(), np.random.get_state()[1].tolist())  # noqa: NPY002 - as above
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("metrics", [measure, fragile], ids=["sound", "failing"])
     def test_resuming_equals_never_stopping(
         self, algorithm: str, metrics: Callable[[Architecture], dict[str, float]]
@@ -192,6 +194,7 @@ def _wide_metrics(architecture: Architecture) -> dict[str, float]:
 
 
 class TestSurrogate:
+    @pytest.mark.slow
     @pytest.mark.parametrize("known", ["cost computed", "cost measured"])
     def test_it_beats_random_search_on_a_space_too_large_to_list(self, known: str) -> None:
         """Fixed seeds, so nothing here is left to chance; random search gets ten times as many."""
@@ -214,12 +217,14 @@ class TestSurrogate:
         drawn = [reached("random", seed, 500) for seed in range(2)]
         assert min(learned) > max(drawn)
 
+    @pytest.mark.slow
     def test_it_finds_the_optimum_of_a_single_objective(self) -> None:
         best = min(error(architecture) for architecture in SPACE.enumerate())
         for seed in range(2):
             result = search(SPACE, measure, {"error": "minimize"}, evaluations=60, seed=seed)
             assert result.front[0].values["error"] == best
 
+    @pytest.mark.slow
     def test_it_finds_the_true_front_of_a_small_space(self) -> None:
         every = [measure(architecture) for architecture in SPACE.enumerate()]
         points = np.array([[values["error"], values["cost"]] for values in every])
@@ -249,6 +254,7 @@ class TestSurrogate:
         result = search(layered_space(6), fragile, TWO, evaluations=60)
         assert sum(e.state == "failed" for e in result.evaluations[30:]) < 5
 
+    @pytest.mark.slow
     def test_an_error_of_zero_that_comes_late_does_no_harm(self) -> None:
         space = layered_space()
         best = min(space.enumerate(), key=error)
@@ -267,6 +273,7 @@ class TestSurrogate:
 
 
 class TestNsga2:
+    @pytest.mark.slow
     def test_it_beats_random_search_once_generations_have_passed(self) -> None:
         """Fixed seeds; the mean over seeds is compared, since single runs of both may overlap."""
         space, reference = _wide_space(), {"error": 1.0, "cost": 50.0}

@@ -172,6 +172,7 @@ def check_progress(told: list[tuple[int, int, str]], architectures: list[str]) -
         assert any(re.search(r"at step 8\b", each) for each in words)
 
 
+@pytest.mark.slow
 def test_a_knee_that_is_an_end_is_retrained_once(home: Home, repository: Repository) -> None:
     study = Study(home, repository)
     work = study.work()

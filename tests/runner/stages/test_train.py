@@ -93,6 +93,7 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.slow
 def test_smallest_random_and_largest_are_told_while_it_trains(home: Home, repository: Repository) -> None:
     """In the record and to the user, each check once, however often the process ends in between."""
     study = Study(home, repository)
@@ -111,6 +112,7 @@ def test_smallest_random_and_largest_are_told_while_it_trains(home: Home, reposi
     assert len(study.scores()) == STEPS // 2
 
 
+@pytest.mark.slow
 def test_a_score_that_is_not_finite_is_told_and_kept(
     home: Home, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +194,7 @@ def test_a_study_trains_with_everything_at_once(home: Home, repository: Reposito
     assert all(bool((parameter == averaged[name]).all()) for name, parameter in work.weights.named_parameters())
 
 
+@pytest.mark.slow
 def test_another_teacher_in_the_midst_of_training_is_refused(
     home: Home, repository: Repository, tmp_path: Path
 ) -> None:

@@ -62,6 +62,7 @@ def test_each_of_the_calls_changes_something(prepared: Path, written: dict[str, 
     assert same == {"renew_study", "renew_job"}  # they change a time of the database's clock, and nothing else
 
 
+@pytest.mark.slow
 def test_a_process_killed_at_any_commit_leaves_all_or_nothing(
     prepared: Path, written: dict[str, dict[str, list[str]]], tmp_path: Path
 ) -> None:
@@ -177,6 +178,7 @@ def test_a_lock_held_for_five_seconds_is_waited_for(
     assert contents(path) == written["settle"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["limit", "disk"])
 def test_a_disk_that_is_really_full(prepared: Path, tmp_path: Path, way: str) -> None:
     """See full_disk.py, which does it in a process of its own."""

@@ -242,6 +242,7 @@ def test_canonical_json_comes_back_and_does_not_depend_on_the_order_of_keys(valu
     assert encode_json(dict(reversed(value.items()))) == text
 
 
+@pytest.mark.slow
 def test_ten_thousand_evaluations_load_within_a_second(repository: Repository, study: StudyRecord) -> None:
     """Measured: 0.33 to 0.41 s on a busy machine; the best of three, as machines pause."""
     with repository._engine.begin() as connection:

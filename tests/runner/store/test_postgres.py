@@ -261,6 +261,7 @@ class TestTrouble:
         with pytest.raises(NotADatabase, match="has changed its tables"):
             opened.tokens()
 
+    @pytest.mark.slow
     def test_a_server_that_ends_and_begins_again(self, cluster: Cluster, url: str, opened: Repository) -> None:
         made = opened.create_study(name="n", spec="{}", spec_digest="d", seed=0)
         cluster.stop(signal.SIGINT)

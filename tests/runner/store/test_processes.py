@@ -9,6 +9,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from runner.store import open_repository
 from runner.store.upkeep import check
 from tests.runner.store.examples import an_evaluation
@@ -44,6 +46,7 @@ def assert_whole(location: str, acknowledged: list[str]) -> None:
         assert [each.sequence for each in events] == list(range(1, len(events) + 1))
 
 
+@pytest.mark.slow
 def test_two_processes_write_at_once(nowhere: str) -> None:
     """Both also try to make the database and the study."""
     processes = [writer(nowhere, name, 100) for name in ("first", "second")]
@@ -58,6 +61,7 @@ def test_two_processes_write_at_once(nowhere: str) -> None:
         assert len(repository.evaluations(repository.study("shared").id)) == 201
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_nothing_that_it_acknowledged(nowhere: str) -> None:
     rng = random.Random(0)
     acknowledged: list[str] = []

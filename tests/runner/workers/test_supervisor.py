@@ -98,6 +98,7 @@ def test_a_study_that_people_stop_is_stopped_and_goes_on_when_they_want(home: Ho
     check_finished(repository, "stopped")
 
 
+@pytest.mark.slow
 def test_a_study_whose_process_always_dies_is_given_up_with_the_reason(home: Home, repository: Repository) -> None:
     submitted(repository, "deadly")
     code = "import os, sqlite3, sys; sys.path.insert(0, '.')\n" + (

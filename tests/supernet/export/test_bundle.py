@@ -46,6 +46,7 @@ def accept(folder: Path, name: str) -> None:
     rewrite_manifest(folder, files={**files, name: describe(folder / name)})
 
 
+@pytest.mark.slow
 def test_a_bundle_is_complete_and_verifies(whole_bundle: Path, exported: list[Exported], task: Task) -> None:
     assert {path.name for path in whole_bundle.iterdir()} == {*FILES, MANIFEST}
     found = verify_bundle(whole_bundle)

@@ -61,6 +61,7 @@ class Branches(nn.Module):
         return torch.cond(x.sum() > 0, lambda y: y.sin(), lambda y: y.cos(), (x,))
 
 
+@pytest.mark.slow
 def test_exporting_leaves_no_trace(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -44,6 +44,7 @@ def operators(path: Path) -> set[str]:
     return {node.op_type for node in onnx.load(path).graph.node}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize(("inputs", "outputs", "bias"), [(64, 16, True), (33, 5, False)])
 def test_one_map_computes_the_same_in_the_runtime(
@@ -60,6 +61,7 @@ def test_one_map_computes_the_same_in_the_runtime(
     assert rounds_inputs(path) == (bits == 8)
 
 
+@pytest.mark.slow
 def test_unsigned_weights_compute_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the definition says, on every processor; and bit by bit as signed ones, on one whose products of these are
     exact: without VNNI they saturate, which is why unsigned ones are stored there."""
@@ -88,6 +90,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, task: Task) -> tuple[nn.Modu
     return module, path
 
 
+@pytest.mark.slow
 def test_one_file_holds_layers_of_all_bits(mixed: tuple[nn.Module, Path], task: Task) -> None:
     module, path = mixed
     assert {"MatMulNBits", "MatMulInteger", "MatMul"} <= operators(path) | {

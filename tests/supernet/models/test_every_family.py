@@ -69,6 +69,7 @@ class TestEveryFamily:
             without = [n for n, p in module.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
             assert not without, (architecture, without)
 
+    @pytest.mark.slow
     def test_an_extracted_subnet_computes_bit_by_bit_what_the_borrowed_one_does(self, family: str) -> None:
         task = TASKS[family]()
         weights = shared(family)

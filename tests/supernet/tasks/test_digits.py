@@ -47,6 +47,7 @@ def test_the_images_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -
         assert np.array_equal(labels, data.target)
 
 
+@pytest.mark.slow
 def test_no_process_waits_for_scikit_learn() -> None:
     told = "import sys; from supernet.tasks.digits import load; load(); print('sklearn' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, cwd=ROOT)
