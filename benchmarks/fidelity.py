@@ -25,8 +25,8 @@ from typing import Any
 
 import torch
 
+from benchmarks.spaces import DIGITS, SMALL_TEXT
 from predictors.latency.device import this_device
-from runner.study import load_study
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "fidelity.json"
@@ -50,7 +50,7 @@ CASES: dict[str, dict[str, Any]] = {
         "name": "fidelity-digits",
         "seed": 1,
         "task": {"name": "digits"},
-        "space": load_study(ROOT / "examples" / "digits.yaml").space.model_dump(),
+        "space": DIGITS,
         "objectives": {"error": {}, "model_bytes": {}},
         "train": {"steps": 400, "batch": 128, **_RANKING},
         "search": {"evaluations": 120},
@@ -60,19 +60,7 @@ CASES: dict[str, dict[str, Any]] = {
         "name": "fidelity-text",
         "seed": 1,
         "task": {"name": "text", "length": 64},
-        "space": {
-            "name": "causal_lm",
-            "choices": {
-                "depth": [1, 2, 3, 4],
-                "width": [32, 48, 64, 96],
-                "mixer": ["short_convolution", "linear", "softmax"],
-                "heads": [2, 4],
-                "key_heads": 1,
-                "value_heads": [1, 2],
-                "span": "full",
-                "mlp_ratio": [1, 2, 4],
-            },
-        },
+        "space": SMALL_TEXT,
         "objectives": {"perplexity": {}, "parameters": {}},
         "train": {"steps": 600, "batch": 32, "learning_rate": 3.0e-3, **_RANKING, **_MIXERS},
         "search": {"evaluations": 80},

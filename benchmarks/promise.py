@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from benchmarks.spaces import DIGITS, SMALL_TEXT
 from predictors.latency.device import this_device
 from runner.agreement import agreements
 from runner.cli.progress import following, stop_on_signals
@@ -33,7 +34,7 @@ from runner.pipeline import at_work, run, submit
 from runner.settings import Home
 from runner.stages.export import default_folder, export_point
 from runner.store import open_repository
-from runner.study import load_study, parse_study
+from runner.study import parse_study
 from runner.validation import plan
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ SEEDS = {"digits": 5, "text": 1}
 CASES: dict[str, dict[str, Any]] = {
     "digits": {
         "task": {"name": "digits"},
-        "space": load_study(ROOT / "examples" / "digits.yaml").space.model_dump(),
+        "space": DIGITS,
         "objectives": {"error": {}, "latency_ms": {}},
         "train": {"steps": 600, "batch": 128, "precision": "fp32"},
         "search": {"evaluations": 120, "measured_latencies": 16},
@@ -61,19 +62,7 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "text": {
         "task": {"name": "text", "length": 64},
-        "space": {
-            "name": "causal_lm",
-            "choices": {
-                "depth": [1, 2, 3, 4],
-                "width": [32, 48, 64, 96],
-                "mixer": ["short_convolution", "linear", "softmax"],
-                "heads": [2, 4],
-                "key_heads": 1,
-                "value_heads": [1, 2],
-                "span": "full",
-                "mlp_ratio": [1, 2, 4],
-            },
-        },
+        "space": SMALL_TEXT,
         "objectives": {"perplexity": {}, "decode_latency_ms": {"tokens": 256}},
         "train": {"steps": 600, "batch": 32, "learning_rate": 3.0e-3, "precision": "fp32"},
         "search": {"evaluations": 80, "measured_latencies": 16},
