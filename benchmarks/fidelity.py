@@ -1,14 +1,14 @@
 """How far the ranking by shared weights can be trusted: digits, and bytes of Python's own sources.
 
-Usage: OMP_NUM_THREADS=1 python -m benchmarks.fidelity digits|text [--home DIR] [--workers auto|serial|N]
+Usage: OMP_NUM_THREADS=1 python -m benchmarks.fidelity digits|text [--steps N] [--home DIR] [--workers auto|serial|N]
 Runs a small study and `supernaut fidelity` on it through the command line, 40 architectures trained alone with two
 seeds each, and appends one JSON line to benchmarks/results/fidelity.json.  What is finished in DIR is not done again.
 An hour for text, half an hour for digits, on two quiet cores.
 
-A network alone has the study's own recipe, on digits as many steps as the supernet and on text half as many.  A step of
-the supernet trains eight subnets, all from the labels: where four learn, three of them from the largest, shared weights
-rank worse (earlier rows of the results).  What is wanted: a Kendall tau-b of shared weights to training alone that is
-at least 0.8 of what two trainings with different seeds reach.
+A network alone has the study's own recipe and, unless `--steps` says otherwise, as many steps as the supernet.  A step
+of the supernet trains eight subnets, all from the labels: where four learn, three of them from the largest, shared
+weights rank worse (earlier rows of the results).  What is wanted: a Kendall tau-b of shared weights to training alone
+that is at least 0.8 of what two trainings with different seeds reach.
 """
 
 from __future__ import annotations
@@ -34,9 +34,6 @@ WANTED_SHARE = 0.8
 ARCHITECTURES, REPEATS = 40, 2
 
 _RANKING = {"precision": "fp32", "random_subnets": 6, "distillation": "labels"}
-
-# On text half of the supernet's, of whose steps a subnet gets a part only; with all of them the share is 0.76.
-STEPS_ALONE = {"digits": 400, "text": 300}
 
 # What is compared, the first in full.  Loss on digits, because most errors differ by a few of 359 images.
 METRICS = {"digits": ("loss", "error"), "text": ("perplexity",)}
@@ -74,23 +71,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=CASES)
     parser.add_argument("--home", type=Path, default=ROOT / ".demo" / "evidence")
+    parser.add_argument("--steps", type=int, help="of a network alone; default: as many as the supernet's")
     parser.add_argument("--workers", default="auto", help="of both commands; each trains with one thread")
     arguments = parser.parse_args()
     data = CASES[arguments.study]
     # Not of the specification, which a new setting with its old default would change.
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
     rows = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
-    steps = STEPS_ALONE[arguments.study]
+    steps = arguments.steps or data["train"]["steps"]
     known = [row for row in rows if (row["settings"], row["steps_alone"]) == (digest, steps)]
     if not known:
-        known = [measure(arguments.study, digest, arguments.home.absolute(), arguments.workers)]
+        known = [measure(arguments.study, digest, steps, arguments.home.absolute(), arguments.workers)]
         RESULTS.parent.mkdir(exist_ok=True)
         with RESULTS.open("a") as file:
             file.write(json.dumps(known[0]) + "\n")
     print(json.dumps({name: value for name, value in known[-1].items() if name != "report"}, indent=1))
 
 
-def measure(name: str, digest: str, home: Path, workers: str) -> dict[str, Any]:
+def measure(name: str, digest: str, steps: int, home: Path, workers: str) -> dict[str, Any]:
     """The study and its comparison, as a user would make them."""
     data, metrics = CASES[name], METRICS[name]
     home.mkdir(parents=True, exist_ok=True)
@@ -99,7 +97,7 @@ def measure(name: str, digest: str, home: Path, workers: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "runner.cli.main", "--home", str(home)]
     subprocess.run([*command, "run", str(file)], check=True, stdout=subprocess.DEVNULL)
     asked = ["--architectures", str(ARCHITECTURES), "--repeats", str(REPEATS)]
-    asked += ["--steps", str(STEPS_ALONE[name])]
+    asked += ["--steps", str(steps)]
     asked += ["--workers", workers]
     reports = {metric: compared(command, data["name"], metric, asked) for metric in metrics}
     report = reports[metrics[0]]
