@@ -6,10 +6,10 @@ seeds each, and appends one JSON line to benchmarks/results/fidelity.json.  What
 An hour for text, half an hour for digits, on two quiet cores.
 
 A network alone has the study's own recipe and, unless `--steps` says otherwise, as many steps as the supernet on digits
-and half as many on text, where shared weights need longer than one network does (`--steps 1200` is as many).  A step of
-the supernet trains eight subnets, all from the labels: where four learn, three of them from the largest, shared weights
-rank worse (earlier rows of the results).  What is wanted: a Kendall tau-b of shared weights to training alone that is at
-least 0.8 of what two trainings with different seeds reach.
+and half as many on text, where shared weights need longer than one network does (`--steps 1200` is as many).  A step
+trains eight subnets, all from the labels: where four learn, three of them from the largest, shared weights rank worse
+(earlier rows of the results).  What is wanted: a Kendall tau-b of shared weights to training alone that is at least 0.8
+of what two trainings with different seeds reach.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ METRICS = {"digits": ("loss", "error"), "text": ("perplexity",)}
 # Neither the largest nor the smallest subnet has linear attention: so all three mixers are trained equally often.
 _MIXERS = {"sampling": {"mixer": {"linear": 1.6}}}
 
-# These settings were chosen by hand on the architectures that seed 0 draws; CHANGELOG has those that were tried.  Text's
-# steps, twice those of a network alone, were chosen on seed 1 as well: its architectures are those of seed 2.
+# These settings were chosen by hand on the architectures that seed 0 draws; CHANGELOG has those that were tried.  That
+# text's supernet takes twice the steps of a network alone was chosen on those of seed 1.
 CASES: dict[str, dict[str, Any]] = {
     "digits": {
         "name": "fidelity-digits",
