@@ -2,10 +2,11 @@
 
     python -m benchmarks.training_step [--repeats 15] [--case tiny_batch_2 ...] [--output FILE]
 
-Two steps are compared: "gradients" (zero_grad, forward, backward) and "training" (the same and fused AdamW, over all
-shared tensors on the borrowed side).  The borrowed side is also lent its module in each step, as in training, where
-the largest and the smallest architecture come again in every step; what borrowing takes where the module has to be made
-anew, or is of an architecture that was never seen, is told beside it.  The plain module has the same shape and tensors
+Three steps are compared: "gradients" (zero_grad, forward, backward), "training" (the same and fused AdamW, over all
+shared tensors on the borrowed side) and "anew".  In the first two the borrowed side is also lent its module, as in
+training, where the largest and the smallest architecture come again in every step; "anew" is "gradients" with a module
+that is made anew in every step.  What making it takes by itself, and where the architecture was never seen before, is
+told beside it.  The plain module has the same shape and tensors
 of its own.  One thread; process CPU time, because other work may share the machine.  Each side has a process of its
 own, settled as those of a study are: in one process, what one side frees and keeps decided how often the other one
 had to ask the kernel for memory.  They run in turn, in changing order, and each ratio is of neighbours.  The promises
@@ -24,8 +25,8 @@ import random
 import resource
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -98,7 +99,7 @@ CASES = {
     "tiny_batch_2": Case(space=tiny, architectures=tiny_subnets, batch=2, promise=1.3),
     "wide_batch_1": Case(space=wide, architectures=wide_subnet, batch=1, promise=1.1),
 }
-KINDS = ("gradients", "training")
+KINDS = ("gradients", "training", "anew")
 
 
 def step(
@@ -150,11 +151,14 @@ def work(side: str, case: str, name: str, orders: Connection) -> None:
     if side == "plain":
         held = alone = weights.extract(architecture)
         del weights  # a plain training has no shared tensors beside it
-        lent = partial(nullcontext, alone)
+        lent = anew = partial(nullcontext, alone)
     else:
         lent = partial(weights.lent, architecture)
+        anew = partial(_made_anew, weights, architecture)
     optimizer = torch.optim.AdamW(held.parameters(), fused=True)
-    runs: dict[str, Callable[[], object]] = {kind: step(lent, optimizer, kind, batch) for kind in KINDS}
+    runs: dict[str, Callable[[], object]] = {
+        kind: step(anew if kind == "anew" else lent, optimizer, kind, batch) for kind in KINDS
+    }
     if side == "borrowed":
         rng = random.Random(SEED)
         runs |= {"borrow": lambda: weights.borrow(architecture), "meet": lambda: weights.borrow(space.sample(rng))}
@@ -162,8 +166,13 @@ def work(side: str, case: str, name: str, orders: Connection) -> None:
         orders.send(cost(runs[asked]))
 
 
+@contextmanager
+def _made_anew(weights: SharedWeights, architecture: Architecture) -> Iterator[torch.nn.Module]:
+    yield weights.borrow(architecture)
+
+
 def compare(case: str, name: str, *, repeats: int) -> dict[str, Any]:
-    """Paired costs of both sides for both kinds of step, and the time of borrowing alone."""
+    """Paired costs of both sides for each kind of step, and the time of borrowing alone."""
     context = multiprocessing.get_context("spawn")
     sides: dict[str, Connection] = {}
     processes = []

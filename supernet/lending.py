@@ -14,18 +14,15 @@ from functools import partial
 from itertools import chain
 from operator import is_, methodcaller
 from typing import TYPE_CHECKING, Any, Self
-from weakref import ref
 
 import torch
 from torch import Tensor, nn
 
 from supernet.borrowing import Gathered, is_borrowed
-from supernet.skeleton import UNCHANGING
+from supernet.copying import UNCHANGING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-_FIXED = UNCHANGING | {torch.dtype, torch.device, torch.Size, torch.memory_format, ref}
 
 
 class _Opaque(Exception):
@@ -107,7 +104,7 @@ class Loan:
         pending: list[Any] = [module]
         while pending:
             value = pending.pop()
-            if type(value) in _FIXED or isinstance(value, Enum) or id(value) in seen:
+            if type(value) in UNCHANGING or isinstance(value, Enum) or id(value) in seen:
                 continue
             seen.add(id(value))
             pending += self._remembered(value)

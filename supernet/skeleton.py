@@ -10,12 +10,10 @@ from __future__ import annotations
 import copy
 import threading
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, cached_property
-from types import BuiltinFunctionType, FunctionType
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -25,14 +23,12 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from search_spaces import Architecture
+from supernet.copying import UNCHANGING, Copies
 from supernet.errors import LayoutError
 from supernet.slicing import Layout, own_layout
 
 Build = Callable[[Architecture], nn.Module]
 
-_TABLES = (OrderedDict, dict)
-_CONTAINERS = (*_TABLES, set, list)
-UNCHANGING = frozenset({type(None), bool, int, float, complex, str, bytes, type, FunctionType, BuiltinFunctionType})
 _registration = threading.RLock()  # reentrant: a build may borrow from other shared weights, a teacher for example
 
 
@@ -53,17 +49,17 @@ def leaves(module: nn.Module) -> tuple[Leaf, ...]:
 
     Raises `LayoutError` for a parameter without a shape.
     """
-    found: dict[int, tuple[nn.Parameter, list[tuple[str, str]]]] = {}
+    found: dict[int, tuple[nn.Parameter, nn.Module, list[tuple[str, str]]]] = {}
     for path, child in module.named_modules():
         for attribute, parameter in child._parameters.items():
             if parameter is not None:
-                found.setdefault(id(parameter), (parameter, []))[1].append((path, attribute))
-    return tuple(_leaf(module, parameter, tuple(places)) for parameter, places in found.values())
+                found.setdefault(id(parameter), (parameter, child, []))[2].append((path, attribute))
+    return tuple(_leaf(parameter, owner, tuple(places)) for parameter, owner, places in found.values())
 
 
-def _leaf(module: nn.Module, parameter: nn.Parameter, places: tuple[tuple[str, str], ...]) -> Leaf:
+def _leaf(parameter: nn.Parameter, owner: nn.Module, places: tuple[tuple[str, str], ...]) -> Leaf:
     path, attribute = places[0]
-    name = ".".join(part for part in places[0] if part)
+    name = f"{path}.{attribute}" if path else attribute
     if is_lazy(parameter):
         raise LayoutError(
             f"{name} is lazy: it has no shape before the first forward pass; build the layer with its input size."
@@ -74,7 +70,7 @@ def _leaf(module: nn.Module, parameter: nn.Parameter, places: tuple[tuple[str, s
         shape=tuple(parameter.shape),
         dtype=parameter.dtype,
         requires_grad=parameter.requires_grad,
-        layout=own_layout(module.get_submodule(path), attribute),
+        layout=own_layout(owner, attribute),
     )
 
 
@@ -91,52 +87,11 @@ class Skeleton:
         They replace the skeleton's wherever the module refers to them, also in lists of its own: recurrent
         modules keep such a second list.
         """
-        memo: dict[int, Any] = {id(old): new for old, new in zip(self._own, parameters, strict=True)}
-        module: nn.Module = _copied(self.module, memo)
-        return module
+        return self._copies.make(parameters)
 
     @cached_property
-    def _own(self) -> tuple[nn.Parameter, ...]:
-        return tuple(self.module.parameters())
-
-
-def _copied(value: Any, memo: dict[int, Any]) -> Any:
-    """What `copy.deepcopy` would give, in a third of the time: borrowing is a part of every training step.
-
-    Modules, dictionaries and what cannot change are copied here; whatever says itself how it is copied is asked.
-    """
-    kind: Any = type(value)
-    if kind in UNCHANGING:
-        return value
-    known = memo.get(id(value), memo)  # `memo` stands for nothing: None may be known
-    if known is not memo:
-        return known
-    if kind in _CONTAINERS and not value:  # a dozen tables of hooks in every module
-        memo[id(value)] = kind()
-        return memo[id(value)]
-    if kind in _TABLES:
-        memo[id(value)] = table = kind()
-        for key, one in value.items():
-            table[_copied(key, memo)] = _copied(one, memo)
-        return table
-    if isinstance(value, nn.Module) and _is_copied_as_usual(kind):
-        memo[id(value)] = twin = object.__new__(kind)
-        # Half of what a module refers to cannot change: it is not worth a call.
-        vars(twin).update(
-            {name: one if type(one) in UNCHANGING else _copied(one, memo) for name, one in vars(value).items()}
-        )
-        return twin
-    return copy.deepcopy(value, memo)
-
-
-_SAYS_HOW = ("__new__", "__deepcopy__", "__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__slots__")
-
-
-@cache
-def _is_copied_as_usual(kind: type[nn.Module]) -> bool:
-    """Whether a module of this class is its `__dict__` and nothing else."""
-    own = [vars(base) for base in kind.__mro__ if base not in (nn.Module, object)]
-    return not any(name in attributes for attributes in own for name in _SAYS_HOW)
+    def _copies(self) -> Copies:
+        return Copies(self.module, tuple(self.module.parameters()))
 
 
 def bind(module: nn.Module, leaf: Leaf, parameter: nn.Parameter) -> None:
