@@ -12,7 +12,7 @@ from search_spaces.errors import SpaceError
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from search_spaces.counting import Answers, Frontier, State
 
@@ -33,6 +33,28 @@ def answers_at(frontier: Frontier, index: int) -> Answers:
         answers.append(answer)
         state = frontier.following(position, state, answer)
     return tuple(answers)
+
+
+def all_answers(frontier: Frontier) -> Iterator[Answers]:
+    """All complete answers in the order of their numbers; what neighbours share is found out once."""
+    answers: list[int] = []
+    states: list[State] = [()]
+    untried = [iter(frontier.options(0, ()))] if frontier.sizes else []
+    if not frontier.sizes:
+        yield ()
+    while untried:
+        position, state = len(answers), states[-1]
+        answer = next((a for a in untried[-1] if frontier.count(position, state, a)), None)
+        if answer is None:
+            untried.pop()
+            states.pop()
+            del answers[-1:]
+        elif position + 1 == len(frontier.sizes):
+            yield (*answers, answer)
+        else:
+            answers.append(answer)
+            states.append(frontier.following(position, state, answer))
+            untried.append(iter(frontier.options(position + 1, states[-1])))
 
 
 def index_of(frontier: Frontier, answers: Answers) -> int:

@@ -115,7 +115,7 @@ class SearchSpace:
 
     def enumerate(self) -> Iterator[Architecture]:
         """All architectures in lexicographic order, made one at a time."""
-        return (self.architecture_at(index) for index in range(self.size()))
+        return map(self._architecture, sampling.all_answers(self._frontier))
 
     # ---- belonging
 
