@@ -354,6 +354,7 @@ def test_modes_are_restored_after_an_error() -> None:
     assert all(child.training for child in module.modules())
 
 
+@pytest.mark.slow
 def test_asking_often_leaves_nothing_on_the_inputs() -> None:
     """An example lives as long as a study and is asked about for each of its architectures."""
     inputs, module = torch.zeros(2, 4), nn.Linear(4, 4)

@@ -63,6 +63,7 @@ def draw(
     return architectures, values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("space", "truth", "log"), CASES, ids=["transformer", "flat"])
 def test_nine_of_ten_held_out_measurements_lie_in_their_interval(
     space: SearchSpace, truth: Callable[[Architecture], float], log: bool

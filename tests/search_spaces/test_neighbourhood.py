@@ -113,6 +113,7 @@ def test_neighbours_are_distinct_others_with_one_decision_changed(space: SearchS
         assert len(both) == 1
 
 
+@pytest.mark.slow
 @given(spaces(), st.integers(0, 2**32))
 @settings(max_examples=60, deadline=None)
 def test_no_neighbour_of_a_categorical_choice_is_missed(space: SearchSpace, seed: int) -> None:

@@ -42,6 +42,7 @@ def space() -> SearchSpace:
     )
 
 
+@pytest.mark.slow
 @given(declarations())
 @settings(max_examples=150, deadline=None)
 def test_size_order_and_membership_equal_brute_force(declaration: Declaration) -> None:

@@ -68,6 +68,7 @@ def loss_on(task: Task, start: int, count: int = 5) -> Loss:
     return lambda call: task_loss(call(images), targets)
 
 
+@pytest.mark.slow
 def test_given_values_are_looked_into_and_nothing_is_probed(transformers: SharedWeights, digits: Task) -> None:
     """As a worker does that maps the weights of another process."""
     values = {name: parameter.detach() for name, parameter in transformers.named_parameters()}
@@ -129,6 +130,7 @@ class TestOutputs:
 
 
 class TestGradients:
+    @pytest.mark.slow
     def test_they_equal_autograd_through_ordinary_slices(
         self, fresh: SharedWeights, build: Build, digits: Task
     ) -> None:
@@ -286,6 +288,7 @@ def test_shapes_counts_the_subnets_parameters(transformers: SharedWeights, build
         assert transformers.shapes(architecture) == wanted
 
 
+@pytest.mark.slow
 def test_names_are_the_modules_own_and_shapes_the_largest(build: Build) -> None:
     weights = SharedWeights(build, SPACE)
     largest: dict[str, tuple[int, ...]] = {}

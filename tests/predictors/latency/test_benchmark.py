@@ -93,6 +93,7 @@ def test_settings_describe_themselves() -> None:
 # The process
 
 
+@pytest.mark.slow
 def test_two_measurements_of_a_file_agree_and_a_larger_model_takes_longer(files: Path) -> None:
     """Within a factor of 2: this machine runs other things beside the tests."""
     with LatencyBenchmark(files / "reference.onnx", LatencySettings()) as benchmark:

@@ -233,6 +233,7 @@ def test_names_never_reach_the_terminal_raw(call: Call, url: str, home: Home) ->
 # Completion
 
 
+@pytest.mark.slow
 def test_names_of_studies_are_completed(finished: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "import sys; sys.argv = ['supernaut']; from runner.cli.main import main; main()"],

@@ -234,6 +234,7 @@ class TestSurrogate:
         found = result.hypervolume({"error": reference[0], "cost": reference[1]})
         assert found > 0.999 * true
 
+    @pytest.mark.slow
     def test_it_keeps_to_bounds_on_computed_costs_once_it_learns(self) -> None:
         result = search(
             layered_space(6), measure, TWO, evaluations=50, costs={"cost": cost}, bounds={"cost": (None, 60.0)}
@@ -241,6 +242,7 @@ class TestSurrogate:
         planned = result.evaluations[12:]
         assert all(evaluation.values["cost"] <= 60.0 for evaluation in planned)
 
+    @pytest.mark.slow
     def test_it_learns_bounds_on_measured_metrics(self) -> None:
         space = layered_space(6)
         bounds = {"cost": (None, 60.0)}
@@ -250,6 +252,7 @@ class TestSurrogate:
             kept[algorithm] = sum(e.values["cost"] <= 60.0 for e in result.evaluations[12:])
         assert kept["surrogate"] > 25 > 10 > kept["random"]
 
+    @pytest.mark.slow
     def test_it_learns_where_evaluations_fail(self) -> None:
         result = search(layered_space(6), fragile, TWO, evaluations=60)
         assert sum(e.state == "failed" for e in result.evaluations[30:]) < 5

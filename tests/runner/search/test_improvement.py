@@ -72,6 +72,7 @@ def test_one_objective_is_expected_improvement() -> None:
     assert found == pytest.approx(((0.5 - mean) * norm.cdf(standard) + std * norm.pdf(standard))[:, 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objectives", [4, 6])
 def test_many_objectives_rank_like_exact_gains(objectives: int) -> None:
     rng = np.random.default_rng(objectives)

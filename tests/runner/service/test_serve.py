@@ -91,6 +91,7 @@ def test_it_answers_until_ctrl_c_and_leaves_only_what_is_private(tmp_path: Path)
     assert "supernaut serve" in gone.stderr
 
 
+@pytest.mark.slow
 def test_an_address_beyond_this_machine_ends_with_the_code_for_usage(tmp_path: Path) -> None:
     done = subprocess.run(command(tmp_path, "serve", "--host", "0.0.0.0"), capture_output=True, text=True, check=False)
     assert done.returncode == USAGE
@@ -100,6 +101,7 @@ def test_an_address_beyond_this_machine_ends_with_the_code_for_usage(tmp_path: P
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_port_in_use_ends_with_the_code_for_conflict(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

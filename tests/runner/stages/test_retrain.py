@@ -125,6 +125,7 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
     return all(torch.equal(tensor, second[name]) for name, tensor in first.items())
 
 
+@pytest.mark.slow
 def test_the_knee_and_both_ends_are_retrained_with_their_recipes(home: Home, repository: Repository) -> None:
     study = Study(home, repository)
     work = study.searched()

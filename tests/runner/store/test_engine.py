@@ -150,6 +150,7 @@ class TestWhatIsRefused:
             upgrade(path)
         assert path.read_bytes() == before
 
+    @pytest.mark.slow
     def test_a_truncated_database(self, path: Path) -> None:
         with open_repository(path) as repository:
             study = repository.create_study(name="n", spec="{}", spec_digest="d", seed=0)

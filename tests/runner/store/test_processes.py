@@ -79,6 +79,7 @@ def test_a_killed_process_loses_nothing_that_it_acknowledged(nowhere: str) -> No
     assert all(acknowledged)
 
 
+@pytest.mark.slow
 def test_threads_share_one_repository(repository: Repository, study: StudyRecord) -> None:
     errors: list[BaseException] = []
 

@@ -45,6 +45,7 @@ def operators(path: Path) -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize(("inputs", "outputs", "bias"), [(64, 16, True), (33, 5, False)])
 def test_one_map_computes_the_same_in_the_runtime(
