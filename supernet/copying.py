@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -117,10 +117,16 @@ def _stencil(module: nn.Module, numbers: dict[str, dict[int, int | None]]) -> _S
         module=module,
         kind=type(module),
         same=vars(module),
-        empty=tuple(empty),
+        empty=_kept(tuple(empty)),
         tables=tuple(tables),
         others=tuple(others),
     )
+
+
+@lru_cache(maxsize=256)
+def _kept(names: tuple[tuple[str, type[Any]], ...]) -> tuple[tuple[str, type[Any]], ...]:
+    """One for all modules that have the same: a dozen names, for thousands of modules."""
+    return names
 
 
 def _copied(value: Any, memo: dict[int, Any]) -> Any:
