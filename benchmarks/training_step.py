@@ -6,11 +6,10 @@ Three steps are compared: "gradients" (zero_grad, forward, backward), "training"
 shared tensors on the borrowed side) and "anew".  In the first two the borrowed side is also lent its module, as in
 training, where the largest and the smallest architecture come again in every step; "anew" is "gradients" with a module
 that is made anew in every step.  What making it takes by itself, and where the architecture was never seen before, is
-told beside it.  The plain module has the same shape and tensors
-of its own.  One thread; process CPU time, because other work may share the machine.  Each side has a process of its
-own, settled as those of a study are: in one process, what one side frees and keeps decided how often the other one
-had to ask the kernel for memory.  They run in turn, in changing order, and each ratio is of neighbours.  The promises
-are about the medians of "gradients".
+told beside it.  The plain module has the same shape and tensors of its own.  One thread; process CPU time, because
+other work may share the machine.  Each side has a process of its own, settled as those of a study are: in one process,
+what one side frees and keeps decided how often the other one had to ask the kernel for memory.  They run in turn, in
+changing order, and each ratio is of neighbours.  The promises are about the medians of "gradients".
 """
 
 from __future__ import annotations

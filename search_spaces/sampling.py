@@ -39,9 +39,10 @@ def all_answers(frontier: Frontier) -> Iterator[Answers]:
     """All complete answers in the order of their numbers; what neighbours share is found out once."""
     answers: list[int] = []
     states: list[State] = [()]
-    untried = [iter(frontier.options(0, ()))] if frontier.sizes else []
     if not frontier.sizes:
         yield ()
+        return
+    untried = [iter(frontier.options(0, ()))]
     while untried:
         position, state = len(answers), states[-1]
         answer = next((a for a in untried[-1] if frontier.count(position, state, a)), None)

@@ -1,9 +1,9 @@
 """Borrowed modules that are given back and lent again, as long as nobody can tell them from new ones.
 
 Training borrows the largest and the smallest architecture in every step, and to make hundreds of parameters and
-modules anew each time is a twentieth of a small subnet's step.  A module is lent again only if nothing that it holds
-was set, added or taken away meanwhile: no attribute, hook, gradient, or entry of a table.  Buffers get their first
-values back.  Where something could change unseen, an object of somebody's own class say, no module is lent twice.
+modules anew each time is some hundredths of a small subnet's step.  A module is lent again only if nothing that it
+holds was set, added or taken away meanwhile: no attribute, hook, gradient, or entry of a table.  Buffers get their
+first values back.  Where something could change unseen, an object of somebody's own class say, no module is lent twice.
 """
 
 from __future__ import annotations
