@@ -8,7 +8,7 @@ out of the ordinary (autocast, double backward, hooks, transforms, tracing, a GP
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import ReferenceType, ref
 
 import torch
@@ -17,13 +17,14 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from supernet.borrowing import place_of
+from supernet.late_gradients import waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from torch.autograd.graph import Node
 
-    from supernet.shared_gradients import Compute
+    from supernet.shared_gradients import Compute, Place
 
 # From this many rows and columns on.  A smaller matrix has nothing to gain; and where one side of a product is shorter
 # than 12, MKL sums in an order that depends on how the result lies, so that gradients would round otherwise than
@@ -85,26 +86,53 @@ class _Linear(torch.autograd.Function):
         input, weight = ctx.saved_tensors
         to_input, to_weight, to_bias = ctx.needs_input_grad
         nodes = ctx.next_functions  # of the input, the weight and, if there is one, the bias
-        rows, gradient = input.reshape(-1, input.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
-        return (
-            gradient.mm(weight).view(input.shape) if to_input else None,
-            _delivered(nodes[1][0], partial(torch.mm, gradient.t(), rows), gradient) if to_weight else None,
-            _delivered(nodes[2][0], partial(torch.sum, gradient, 0), gradient) if to_bias else None,
-        )
+        gradient = gradient.contiguous()
+        of_input = torch.matmul(gradient, weight) if to_input else None
+        of_weight = _destination(nodes[1][0], gradient) if to_weight else None
+        of_bias = _destination(nodes[2][0], gradient) if to_bias else None
+        if isinstance(of_weight, str) or isinstance(of_bias, str):  # then both, which adds up to the same
+            rows = _rows(gradient)
+            return (
+                of_input,
+                rows.t().mm(_rows(input)) if of_weight is not None else None,
+                rows.sum(0) if of_bias is not None else None,
+            )
+        products = _products(input, gradient, of_weight, of_bias)
+        held = input.numel() + gradient.numel()
+        late = waiting(held)
+        if late is not None:
+            late.leave_products(products, held)
+        else:
+            for place, compute in products:
+                place.add(compute)
+        return of_input, None, None
 
 
-def _delivered(node: Node, compute: Compute, like: Tensor) -> Tensor | None:
-    """What autograd is to accumulate in the leaf of `node`: nothing, once it stands in the shared gradient."""
+def _rows(x: Tensor) -> Tensor:
+    return x.reshape(-1, x.shape[-1])
+
+
+def _products(
+    input: Tensor, gradient: Tensor, of_weight: Place | None, of_bias: Place | None
+) -> Iterator[tuple[Place, Compute]]:
+    """What belongs where."""
+    rows = _rows(gradient)
+    if of_weight is not None:
+        yield of_weight, partial(torch.mm, rows.t(), _rows(input))
+    if of_bias is not None:
+        yield of_bias, partial(torch.sum, rows, 0)
+
+
+def _destination(node: Node, like: Tensor) -> Place | Literal["autograd"] | None:
+    """Where the gradient belongs that autograd would accumulate in the leaf of `node`; None if nobody wants it."""
     leaf = getattr(node, "variable", None)
     if leaf is None or (place := place_of(leaf)) is None:  # a bias that somebody computes
-        return compute()
+        return "autograd"
     try:
         if not torch._C._will_engine_execute_node(node):
             return None
     except RuntimeError:  # `torch.autograd.grad` asks for it
-        return compute()
+        return "autograd"
     # A hook may want to see or change it, or somebody may have left a gradient there.
     is_watched = leaf._backward_hooks or leaf.grad is not None
-    if is_watched or torch.is_grad_enabled() or not place.add(compute, like):
-        return compute()
-    return None
+    return "autograd" if is_watched or torch.is_grad_enabled() or not place.takes(like) else place

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from supernet import slicing
+from supernet.late_gradients import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +114,7 @@ class Place:
     def __init__(self, gradient: SharedGradient, regions: tuple[Region, ...]) -> None:
         self.regions = regions
         self.is_view = slicing.is_view(regions)
-        self._gradient = gradient
+        self.target = gradient
         self._box = slicing.around([region.shared for region in regions])
         self._buffer: Tensor | None = None
         self._inside: Tensor | None = None  # of the buffer, what lies in the box
@@ -134,12 +135,15 @@ class Place:
         leaf.grad = None
         if torch.is_grad_enabled():  # with `create_graph`
             with torch.no_grad():
-                self._keep(gradient)
+                self.keep(gradient)
+        elif gradient.is_cpu and (late := waiting(gradient.numel())) is not None:
+            late.leave(self, gradient)
         else:
-            self._keep(gradient)
+            self.keep(gradient)
 
-    def _keep(self, gradient: Tensor) -> None:
-        target, box = self._gradient, self._box
+    def keep(self, gradient: Tensor) -> None:
+        """Add a gradient that nobody else holds to the shared gradient."""
+        target, box = self.target, self._box
         if gradient.is_sparse:
             gradient = gradient.to_dense()
         if target.shared.grad is not None:
@@ -159,27 +163,38 @@ class Place:
             self._buffer, self._inside = buffer, buffer[self._box]
         return self._inside
 
-    def add(self, compute: Compute, like: Tensor) -> bool:
-        """Add what `compute` gives to the shared gradient; False if it has no place there.
+    def takes(self, like: Tensor) -> bool:
+        """Whether a gradient computed from tensors on the CPU of the type of `like` can be computed or added here."""
+        shared = self.target.shared
+        if not self.is_view or not shared.is_cpu or like.dtype != shared.dtype:
+            return False
+        held = shared.grad
+        return held is None or (
+            held.layout == torch.strided and held.dtype == like.dtype and held.device == like.device
+        )
 
-        It computes from tensors on the CPU of the type of `like`.
+    def add(self, compute: Compute) -> None:
+        """Add what `compute` gives to the shared gradient, which takes it.
 
         The first of a step is computed in its place.  Later ones are computed beside it and then added: to add while
         multiplying is faster for small batches only, and rounds differently.
         """
-        target, box = self._gradient, self._box
-        shared = target.shared
-        if not self.is_view or not shared.is_cpu or like.dtype != shared.dtype:
-            return False
-        held = shared.grad
-        if held is None:
-            compute(out=self._inside_of(target.begin(box)))
-            target.end(box)
-            return True
-        if held.layout != torch.strided or held.dtype != like.dtype or held.device != like.device:
-            return False
-        target.add(self.regions, box, compute())
-        return True
+        room = self.room()
+        if room is None:
+            self.target.add(self.regions, self._box, compute())
+        else:
+            compute(out=room)
+            self.filled()
+
+    def room(self) -> Tensor | None:
+        """Where the first gradient of a step is to be written, all of it; None if there is one already."""
+        if self.target.shared.grad is not None:
+            return None
+        return self._inside_of(self.target.begin(self._box))
+
+    def filled(self) -> None:
+        """The gradient stands in what `room` gave."""
+        self.target.end(self._box)
 
 
 class SharedGradients:

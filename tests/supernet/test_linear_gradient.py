@@ -14,8 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 from search_spaces import Architecture, Ordinal, SearchSpace
-from supernet import SharedWeights, compression, linear_gradient
+from supernet import SharedWeights, compression, late_gradients, linear_gradient
 from supernet.errors import StaleBorrow
+from supernet.shared_gradients import Place, SharedGradients
 from tests.supernet.toys import assert_same_gradients, gradients, inputs, randomise, reference_gradients
 
 if TYPE_CHECKING:
@@ -63,28 +64,31 @@ def wanted(weights: SharedWeights, architecture: Architecture, x: Tensor) -> dic
     return reference_gradients(deep, weights, {architecture: lambda call: squared(call, x)})
 
 
-@pytest.fixture
-def in_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Names of the shared tensors whose gradient was computed in place."""
-    from supernet.shared_gradients import Place, SharedGradients
+@pytest.fixture(autouse=True, params=["late", "at once"])
+def moment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small products wait for the end of the backward pass; large ones, and here all of them, do not."""
+    if request.param == "at once":
+        monkeypatch.setattr(late_gradients, "SMALL", -1)
 
+
+@pytest.fixture
+def in_place(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the shared tensors whose gradient was computed in place."""
     names: list[str] = []
     known: dict[Place, str] = {}
-    place, add = SharedGradients.place, Place.add
+    place, products = SharedGradients.place, linear_gradient._products
 
     def noted(self: SharedGradients, name: str, *rest: Any) -> Place:
         made = place(self, name, *rest)
         known[made] = name
         return made
 
-    def added(self: Place, *given: Any) -> bool:
-        done = add(self, *given)
-        if done:
-            names.append(known[self])
-        return done
+    def computed(input: Tensor, gradient: Tensor, *places: Place | None) -> Iterator[Any]:
+        names.extend(known[one] for one in places if one is not None)
+        return products(input, gradient, *places)
 
     monkeypatch.setattr(SharedGradients, "place", noted)
-    monkeypatch.setattr(Place, "add", added)
+    monkeypatch.setattr(linear_gradient, "_products", computed)
     return names
 
 
