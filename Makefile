@@ -8,6 +8,9 @@ BIN    := $(VENV)/bin
 TORCH_INDEX ?=
 TORCH  := $(shell sed -n 's/^\(torch==.*\)/\1/p' requirements.lock)
 
+# Tests start hundreds of Python processes; each would compile the project anew where this is set.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DELETE_ON_ERROR:
 .PHONY: demo test fast lint types serve evidence clean
 
