@@ -62,9 +62,10 @@ class SharedWeights(nn.Module):
     The parameters of this module carry the same names as those of the built ones, so optimizers, `state_dict` and
     `named_parameters` work as usual.
 
-    After `loss(borrowed(x)).backward()` the gradients stand in the `.grad` of these parameters; those that the
-    subnets of this step did not use keep `None`, so that an optimizer leaves them alone.  Gradient buffers are
-    reused: after `zero_grad` an old `.grad` tensor may be overwritten by the next backward pass.
+    After `loss(borrowed(x)).backward()` the gradients stand in the `.grad` of these parameters, small ones not before
+    the end of the pass; those that the subnets of this step did not use keep `None`, so that an optimizer leaves them
+    alone.  Gradient buffers are reused: after `zero_grad` an old `.grad` tensor may be overwritten by the next backward
+    pass.
 
     `values` gives the shared tensors by name, from an earlier `state_dict` of the same space say; they are looked into
     and not copied, and nothing is built to find out what there must be.
