@@ -3,7 +3,7 @@
 Usage: OMP_NUM_THREADS=1 python -m benchmarks.fidelity digits|text [--steps N] [--home DIR] [--workers auto|serial|N]
 Runs a small study and `supernaut fidelity` on it through the command line, 40 architectures trained alone with two
 seeds each, and appends one JSON line to benchmarks/results/fidelity.json.  What is finished in DIR is not done again.
-An hour for text, half an hour for digits, on two quiet cores.
+An hour and a half for text, half an hour for digits, on two quiet cores.
 
 A network alone has the study's own recipe and, unless `--steps` says otherwise, as many steps as the supernet on digits
 and a quarter as many on text, where shared weights need longer than one network does (`--steps 2400` is as many).  A
