@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from runner.store import Repository
 
+CHECKS = "**/api/v1/studies/validate"
+
 TEXT = """name: by-text
 task: {name: digits}
 space: {name: vision_transformer}
@@ -64,6 +66,30 @@ def as_file(page: Page) -> str:
 def paste(page: Page, text: str) -> None:
     page.get_by_role("tab", name="Paste YAML").click()
     page.get_by_label("Study file", exact=True).fill(text)
+
+
+@pytest.mark.parametrize(("start", "name"), [("?example=digits", "digits"), ("?from=taken", "taken-2"), ("", "digits")])
+def test_nothing_can_be_typed_that_what_is_on_its_way_would_replace(
+    visitor: BrowserContext, kept: Repository, start: str, name: str
+) -> None:
+    """The server's answers about what a study file means are held back."""
+    page = visitor.new_page()
+    start = start.replace("taken", kept.study("taken").id)
+    page.route(CHECKS, lambda route: None)
+    if start == "":
+        page.goto("/new")
+        name_of(page).fill("early")
+    with page.expect_request(CHECKS):
+        if start == "":
+            page.get_by_role("button", name="Start from the example").click()
+        else:
+            page.goto(f"/new{start}")
+    assert page.locator("#form input:not([inert] *)").count() == 0
+    page.unroute(CHECKS)  # which lets them go on
+    expect(name_of(page)).to_have_value(name)
+    name_of(page).fill("mine")
+    expect(page.get_by_text("Ready to be submitted")).to_be_visible()
+    expect(name_of(page)).to_have_value("mine")
 
 
 def test_the_example_is_submitted_by_keyboard_alone(page: Page, kept: Repository) -> None:

@@ -27,15 +27,38 @@ async function load(signal) {
   );
   const from = query.get("from");
   const source = from === null ? null : await get(`/studies/${encodeURIComponent(from)}`, {}, { signal });
-  return { session, spaces: spaces.items, tasks: tasks.items, catalogue, source };
+  const known = knownOf(spaces.items, tasks.items, catalogue);
+  const begin = () => beginning({ catalogue, source, known });
+  const draft = readDraft();
+  // The form is not shown before its values are here: they would replace what was typed meanwhile.
+  const first = draft === null ? await begin() : null;
+  return { session, spaces: spaces.items, tasks: tasks.items, catalogue, known, begin, draft, first };
 }
 
-async function draw(body, { session, spaces, tasks, catalogue, source }) {
+function knownOf(spaces, tasks, catalogue) {
   const metrics = [...catalogue.costs, ...catalogue.latencies, ...tasks.flatMap((task) => task.metrics ?? [])];
-  const known = {
+  return {
     goals: Object.fromEntries(metrics.map(({ metric, goal }) => [metric, goal])),
     optionsOf: (name) => spaces.find((space) => space.name === name)?.options ?? [],
   };
+}
+
+/** {values, usual, words}: what the form holds at first, the specification whose defaults it shows, what is said. */
+async function beginning({ catalogue, source, known }) {
+  if (source !== null) {
+    const made = await formOf(source.spec, known, { rename: true });
+    return { ...made, words: `Everything is as in ${source.name}, but for the name.` };
+  }
+  const example = catalogue.examples.find(({ name }) => name === query.get("example"));
+  if (example !== undefined) return fromExample(example, known);
+  return { values: BLANK, usual: null, words: "" };
+}
+
+async function fromExample(example, known) {
+  return { ...await formOfText(example.yaml, known, { rename: true }), words: "" };
+}
+
+function draw(body, { session, spaces, tasks, catalogue, known, begin, draft, first }) {
   const touched = new Set();
   let tab = "form";
   let everything = false; // whether errors of fields that nobody has touched are told, too
@@ -229,6 +252,7 @@ async function draw(body, { session, spaces, tasks, catalogue, source }) {
     const yaml = paste.read();
     try {
       const made = yaml.trim() === "" ? { values: BLANK } : await formOfText(yaml, known);
+      if (paste.read() !== yaml) return takeText(); // somebody typed on meanwhile
       if (made === null) {
         await checker.now();
         said.textContent = "The form cannot show this: it is no study file that can be read. Mend it, or go on here.";
@@ -246,36 +270,40 @@ async function draw(body, { session, spaces, tasks, catalogue, source }) {
     }
   }
 
-  async function start(values) {
+  function start({ values, usual, words }) {
+    if (usual !== null) form.usual(usual);
     form.fill(values);
     text = null;
     everything = false;
     touched.clear();
     replace(summary);
+    said.textContent = words;
     tab = "form";
     tabs.show(tab);
     preview();
     keep();
-    await checker.now();
+    checker.now();
   }
 
-  async function startFromExample(example) {
+  /** Start with what the server has yet to say; what is typed before that would be lost. */
+  async function startWith(values) {
+    whole.inert = true;
     try {
-      const made = await formOfText(example.yaml, known, { rename: true });
-      if (made.usual !== null) form.usual(made.usual);
-      await start(made.values);
+      start(await values);
     } catch (error) {
       refuse(marked(problemWords(error)));
+    } finally {
+      whole.inert = false;
     }
   }
 
   function offerStarts() {
     replace(byId("starts"), catalogue.examples.map((example, place) => h("button", {
-      type: "button", class: "button", title: example.about, onclick: () => startFromExample(example),
+      type: "button", class: "button", title: example.about, onclick: () => startWith(fromExample(example, known)),
     }, catalogue.examples.length === 1 || place === 0 ? "Start from the example" : `Start from ${example.name}`)));
   }
 
-  function restore(draft) {
+  function restore() {
     form.fill({ ...BLANK, ...draft.values });
     paste.fill(draft.yaml);
     sent = draft.sent;
@@ -285,25 +313,12 @@ async function draw(body, { session, spaces, tasks, catalogue, source }) {
     const afresh = h("button", { type: "button", class: "button quiet", onclick: () => {
       dropDraft();
       byId("restored").hidden = true;
-      begin();
+      startWith(begin());
     } }, "Start afresh");
     byId("restored").hidden = false;
     const at = new Date(draft.at).toLocaleTimeString();
     replace(byId("restored"), `What you had typed by ${at} is here again. `, afresh);
     checker.now();
-  }
-
-  async function begin() {
-    const example = catalogue.examples.find(({ name }) => name === query.get("example"));
-    if (source !== null) {
-      const made = await formOf(source.spec, known, { rename: true });
-      await start(made.values);
-      said.textContent = `Everything is as in ${source.name}, but for the name.`;
-    } else if (example !== undefined) {
-      await startFromExample(example);
-    } else {
-      await start(BLANK);
-    }
   }
 
   const foot = maySubmit(session) ? h("div", { class: "toolbar submit" }, submit, said)
@@ -316,9 +331,8 @@ async function draw(body, { session, spaces, tasks, catalogue, source }) {
   addEventListener("pagehide", () => {
     if (keeping !== null) keep(); // what was typed a moment ago
   });
-  const draft = readDraft();
-  if (draft !== null && typeof draft.values === "object") restore(draft);
-  else await begin();
+  if (draft === null) start(first);
+  else restore();
 }
 
 panel(byId("form"), { load, draw }).refresh();

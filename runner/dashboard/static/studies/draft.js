@@ -5,7 +5,8 @@ const KEY = `supernaut-draft:${location.search}`; // a clone and an empty form a
 /** {values, yaml, tab, sent: {body, key}, at} as it was kept, or null. */
 export function readDraft() {
   try {
-    return JSON.parse(sessionStorage.getItem(KEY));
+    const kept = JSON.parse(sessionStorage.getItem(KEY));
+    return typeof kept?.values === "object" ? kept : null;
   } catch {
     return null;
   }
