@@ -35,11 +35,11 @@ def trained(family: str) -> nn.Module:
     space = plain_space(family)
     depths = {name: (min(one.values),) for name, one in space.choices.items() if name.endswith("depth")}
     architecture = space.narrow(depths).sample_balanced(random.Random(2))
-    module = load_builder(family, TASKS[family]())(architecture)
-    generator = torch.Generator().manual_seed(3)
-    with torch.no_grad():
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(3)
+        module = load_builder(family, TASKS[family]())(architecture)
         for parameter in module.parameters():  # ones and zeros would hide mistakes
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+            parameter.add_(0.1 * torch.randn_like(parameter))
     return module.eval()
 
 
