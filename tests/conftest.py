@@ -20,6 +20,12 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(autouse=True)
+def _same_random_numbers() -> None:
+    """Networks that a test initialises are those of every other run, whatever ran before."""
+    torch.manual_seed(0)
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """All cores for whole folders, up to four; this process alone for single files, where to start others takes longer.
 
