@@ -32,6 +32,7 @@ def export_onnx(module: nn.Module, example: Tensor | Sequence[Tensor], path: Pat
     import torch  # here, so that a bundle is verified without it
 
     from supernet.export.kernels import signed_int8_is_exact
+    from supernet.export.operators import operators_read_once
     from supernet.export.quantized import lowered
     from supernet.training.checkpoint import write_atomically
 
@@ -43,7 +44,8 @@ def export_onnx(module: nn.Module, example: Tensor | Sequence[Tensor], path: Pat
     for one in batch:
         free[one] = {0: torch.export.Dim("batch")}
     try:
-        with _quiet(), lowered(module, signed=signed_int8_is_exact()) as deployed, evaluation_mode(deployed):
+        signed = signed_int8_is_exact()
+        with _quiet(), operators_read_once(), lowered(module, signed=signed) as deployed, evaluation_mode(deployed):
             with torch.no_grad():
                 outputs = deployed(*batch)
             program = torch.onnx.export(
