@@ -34,19 +34,40 @@ class Machine:
 
 
 @pytest.mark.parametrize(
-    ("bf16", "expected"), [(1.0, "fp32"), (0.9, "fp32"), (1 / LEAST_GAIN + 0.01, "fp32"), (0.5, "bf16"), (3.0, "fp32")]
+    ("bf16", "expected", "rounds"),
+    [
+        (1.0, "fp32", 3),
+        (0.9, "fp32", 3),
+        (1 / LEAST_GAIN + 0.01, "fp32", 3),
+        (0.5, "bf16", 3),
+        (1.9, "fp32", 3),
+        (2.0, "fp32", 1),
+        (9.0, "fp32", 1),
+    ],
 )
-def test_the_faster_one_by_a_margin(bf16: float, expected: Precision) -> None:
+def test_the_faster_one_by_a_margin(bf16: float, expected: Precision, rounds: int) -> None:
     machine = Machine(iter([9.0, *[1.0] * 5]), iter([0.1, *[bf16] * 5]))  # the warm-up must not count
     found = faster_precision(machine.step, clock=machine.clock)
     assert found.precision == expected
     assert found.speedup == pytest.approx(1 / bf16)
-    assert machine.asked == ["fp32", "bf16"] * 6
+    assert machine.asked == ["fp32", "bf16"] * (1 + rounds)
 
 
-def test_one_slow_round_does_not_decide() -> None:
-    machine = Machine(iter([1.0] * 6), iter([1.0, 1.0, 0.01, 1.0, 1.0, 1.0]))
-    assert faster_precision(machine.step, clock=machine.clock).precision == "fp32"
+@pytest.mark.parametrize(
+    ("bf16", "expected"),
+    [
+        ([0.01, 1.0, 1.0, 1.0], "fp32"),  # one slow round of fp32
+        ([0.5, 9.0, 0.5, 0.5], "bf16"),  # and of bf16, which ends nothing once a gain was seen
+        ([0.5, 0.5, 1.0, 1.0, 1.0], "fp32"),
+        ([1.0, 1.0, 0.5, 0.5, 0.5], "bf16"),
+    ],
+)
+def test_most_rounds_decide(bf16: list[float], expected: Precision) -> None:
+    machine = Machine(iter([1.0] * 6), iter([1.0, *bf16]))
+    found = faster_precision(machine.step, clock=machine.clock)
+    assert found.precision == expected
+    assert (found.speedup >= LEAST_GAIN) == (expected == "bf16")
+    assert len(machine.asked) == 2 * (1 + len(bf16))
 
 
 def test_products_are_computed_in_it_and_only_within() -> None:
