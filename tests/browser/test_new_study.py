@@ -92,6 +92,16 @@ def test_nothing_can_be_typed_that_what_is_on_its_way_would_replace(
     expect(name_of(page)).to_have_value("mine")
 
 
+def test_text_that_is_typed_on_while_it_is_read_is_read_again(page: Page) -> None:
+    paste(page, TEXT)
+    page.route(CHECKS, lambda route: None)
+    with page.expect_request(CHECKS):
+        page.get_by_role("tab", name="By form").click()
+    page.get_by_label("Study file", exact=True).fill(TEXT.replace("by-text", "typed-on"))
+    page.unroute(CHECKS)
+    expect(name_of(page)).to_have_value("typed-on")
+
+
 def test_the_example_is_submitted_by_keyboard_alone(page: Page, kept: Repository) -> None:
     tab_to(page, page.get_by_role("button", name="Start from the example"))
     page.keyboard.press("Enter")
