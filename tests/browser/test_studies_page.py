@@ -235,6 +235,7 @@ def test_the_tabs_of_a_browser_share_one_stream(page: Page, visitor: BrowserCont
     other = visitor.new_page()
     other.goto("/")
     expect(other.get_by_text("live", exact=True)).to_be_visible()
+    rows(other).first.wait_for()  # a list that is read after a study was made shows it at once
     assert listeners(page) == 1
     study = create_study(kept, "for-both")
     for each in (page, other):

@@ -1,10 +1,10 @@
 """A quick training of trials that worker processes import, and a driver that is interrupted in the middle of it.
 
 Usage: python -m tests.runner.parallel.trainings FOLDER [--misbehave]
-       [--interrupt|--kill|--kill-raylet STEPS]...
+       [--wait STEP] [--interrupt|--kill|--kill-raylet STEPS]...
 
 As soon as STEPS are done over all trials, the driver interrupts its process group, kills itself, or kills its raylet.
-With --misbehave, most of its trials fail.
+With --wait, each trial stands still after it told of STEP until it is asked to stop; with --misbehave, most fail.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from supernet.tasks.registry import load_task
 from supernet.training.checkpoint import Checkpoints
 from supernet.training.loop import HealthPoint, LoopConfig, Stopped, Watcher
 from supernet.training.retrain import retrain
-from tests.runner.parallel.processes import VARIABLE, Marked
+from tests.runner.parallel.processes import VARIABLE, Marked, wait_until
 
 STEPS = 24
 RULE = StoppingRule(rungs=(8, 16))
@@ -44,6 +44,7 @@ class DigitsTraining:
     kills: Mapping[int, int] = field(default_factory=dict)  # trial -> the step after which its process is killed, once
     always_killed: tuple[int, ...] = ()
     pauses_s: Mapping[int, float] = field(default_factory=dict)  # trial -> after each step
+    waits_after: int | None = None  # report after which each trial stands still until it is asked to stop
     directory: Path | None = None  # where it must run
 
     def __call__(self, trial: Trial) -> None:
@@ -66,6 +67,8 @@ class DigitsTraining:
 
         def health(point: HealthPoint) -> None:
             trial.report(point.step, point.values)
+            if point.step == self.waits_after:
+                wait_until(trial.stop, 60.0, lambda: f"trial {index} was never asked to stop")
 
         config = LoopConfig(
             steps=STEPS,
@@ -165,9 +168,12 @@ def main() -> None:
     if "--misbehave" in sys.argv:
         misbehave(folder)
         return
-    faults = Faults(sys.argv[2:])
+    arguments, waits_after = sys.argv[2:], None
+    if arguments[:1] == ["--wait"]:
+        waits_after, arguments = int(arguments[1]), arguments[2:]
+    faults = Faults(arguments)
     pauses = dict.fromkeys(range(len(GRID)), 0.1)  # the driver must hear of a trial before it is over
-    training = DigitsTraining(markers=folder.parent, pauses_s=pauses)
+    training = DigitsTraining(markers=folder.parent, pauses_s=pauses, waits_after=waits_after)
     try:
         tune(folder, training, progress=faults.progress, stop=faults.stop)
     except Interrupted as interruption:
