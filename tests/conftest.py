@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,12 @@ def _one_thread() -> Iterator[None]:
 def _same_random_numbers() -> None:
     """Networks that a test initialises are those of every other run, whatever ran before."""
     torch.manual_seed(0)
+
+
+def pytest_configure() -> None:
+    """Ctrl-C does what it does in a terminal; what a script starts in the background, and all it starts, ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

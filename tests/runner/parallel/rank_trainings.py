@@ -1,6 +1,8 @@
 """A quick training that ranks do together, and a driver that is interrupted or killed in the middle of it.
 
-Usage: python -m tests.runner.parallel.rank_trainings FOLDER [--interrupt|--kill STEP]...
+Usage: python -m tests.runner.parallel.rank_trainings FOLDER [--wait STEP] [--interrupt|--kill STEP]...
+
+With --wait, all ranks stand still after that step until they are asked to stop.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from runner.parallel.resources import Resources
 from runner.parallel.train_ranks import train_on_ranks
 from supernet.training.checkpoint import Checkpoints
 from supernet.training.loop import HealthPoint, Loop, LoopConfig, Stopped, Watcher
+from tests.runner.parallel.processes import wait_until
 from tests.runner.parallel.trainings import Faults
 from tests.supernet.training.small import CLASSES, FEATURES, small_task
 
@@ -35,6 +38,7 @@ class SmallTraining:
     folder: Path
     fail_at: int | None = None  # the loss of the last rank is NaN in this step
     pause_s: float = 0.0
+    waits_after: int | None = None  # step after which all ranks stand still until they are asked to stop
 
     def __call__(self, reducer: Reducer, watcher: Watcher) -> None:
         torch.set_num_threads(1)
@@ -47,6 +51,8 @@ class SmallTraining:
 
         def step(batch: Any) -> torch.Tensor:
             time.sleep(self.pause_s)
+            if batch.step == self.waits_after:
+                wait_until(watcher.stop, 60.0, lambda: "the training was never asked to stop")
             total = torch.nn.functional.cross_entropy(module(batch.inputs), batch.targets)
             batch.backward(total)
             return total.detach() * (float("nan") if last and batch.step == self.fail_at else 1.0)
@@ -81,7 +87,7 @@ def together(train: SmallTraining, watcher: Watcher | None = None, **others: Any
 def main() -> None:
     faults = Faults(sys.argv[2:])
     progress: Callable[[int, int, float], None] = lambda done, steps, loss: faults.progress(done, steps, "")  # noqa: E731
-    train = SmallTraining(folder=Path(sys.argv[1]), pause_s=0.05)
+    train = SmallTraining(folder=Path(sys.argv[1]), pause_s=0.05, waits_after=faults.waits_after)
     try:
         together(train, Watcher(progress=progress, stop=faults.stop))
     except Stopped:

@@ -135,7 +135,9 @@ class Faults:
     """What the driver does to itself, and how it takes signals: as the command line does."""
 
     def __init__(self, arguments: list[str]) -> None:
-        self._left = list(zip(arguments[::2], map(int, arguments[1::2]), strict=True))
+        pairs = list(zip(arguments[::2], map(int, arguments[1::2]), strict=True))
+        self.waits_after = dict(pairs).get("--wait")  # for the training
+        self._left = [(fault, steps) for fault, steps in pairs if fault != "--wait"]
         self.asked = False
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._ask)
@@ -168,12 +170,9 @@ def main() -> None:
     if "--misbehave" in sys.argv:
         misbehave(folder)
         return
-    arguments, waits_after = sys.argv[2:], None
-    if arguments[:1] == ["--wait"]:
-        waits_after, arguments = int(arguments[1]), arguments[2:]
-    faults = Faults(arguments)
+    faults = Faults(sys.argv[2:])
     pauses = dict.fromkeys(range(len(GRID)), 0.1)  # the driver must hear of a trial before it is over
-    training = DigitsTraining(markers=folder.parent, pauses_s=pauses, waits_after=waits_after)
+    training = DigitsTraining(markers=folder.parent, pauses_s=pauses, waits_after=faults.waits_after)
     try:
         tune(folder, training, progress=faults.progress, stop=faults.stop)
     except Interrupted as interruption:
