@@ -16,7 +16,7 @@ from tests.runner.service.studies import create_study, finish_study, record_sear
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Locator
+    from playwright.sync_api import Browser, Locator, Route
 
     from runner.store import Repository
 
@@ -228,6 +228,20 @@ def test_colours_that_were_chosen_stay(page: Page) -> None:
     page.reload()
     expect(page.get_by_role("button", name="Colours: dark")).to_be_visible()
     assert page.evaluate(ground) == "rgb(12, 16, 22)"
+
+
+def test_what_happens_before_the_stream_opens_is_told_too(visitor: BrowserContext, kept: Repository) -> None:
+    page = visitor.new_page()
+    held: list[Route] = []
+    page.route(re.compile("/api/v1/events"), lambda route: held.append(route))
+    page.goto("/")
+    rows(page).first.wait_for()
+    study = create_study(kept, "in-between")
+    while not held:
+        page.wait_for_timeout(50)
+    held.pop().continue_()
+    expect(page.get_by_role("button", name="1 new study: show")).to_be_visible()
+    kept.delete_study(study.id)
 
 
 def test_the_tabs_of_a_browser_share_one_stream(page: Page, visitor: BrowserContext, kept: Repository) -> None:

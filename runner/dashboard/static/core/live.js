@@ -12,7 +12,7 @@ const PATIENCE_MS = 5_000;
 const listeners = new Set(); // {studyId, onEvent}
 const watchers = new Set();
 let connection = null; // {state, since, reason}; null before anything is known
-let last = null; // number of the newest event that was handed out in this tab
+let last = startOf(document.body.dataset.events); // number of the newest event that is known in this tab
 let channel = null;
 let source = null; // of the leader
 let leaving = null; // gives the lock back
@@ -36,6 +36,11 @@ export function onConnection(fn) {
   watchers.add(fn);
   if (connection !== null) fn(connection);
   return () => watchers.delete(fn);
+}
+
+/** A page tells the newest event there was when it was made: the stream may open after its data were read. */
+function startOf(told) {
+  return told === undefined ? null : Number(told);
 }
 
 function start() {
