@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,8 +48,7 @@ class Cluster:
         return node
 
     def stop(self) -> None:
-        for pid in self.marked.processes():
-            os.kill(pid, signal.SIGKILL)
+        self.marked.kill_all()
         for process in self._started:
             process.wait()
 

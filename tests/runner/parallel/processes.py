@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 import uuid
 from collections.abc import Callable
@@ -48,6 +49,12 @@ class Marked:
     def named(self, part: str) -> list[int]:
         """Those with a certain part in their command line."""
         return [pid for pid, command in self.processes().items() if part in command]
+
+    def kill_all(self) -> None:
+        """kill -9 each of them; some end by themselves once others are gone."""
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def check_none_left(self, seconds: float = 10.0) -> None:
         """Fail if any is left after a while."""

@@ -73,12 +73,11 @@ class Search:
         self.before = [e.architecture for e in self.record.evaluations]
         self.marked.processes()
 
-    def kill(self, name: str, *, one: bool = False) -> None:
-        """kill -9 the processes with this in their command line."""
+    def kill(self, name: str) -> None:
+        """kill -9 the first process with this in its command line."""
         pids = self.marked.named(name)
         assert pids, f"no {name} among {self.marked.processes()}"
-        for pid in pids[:1] if one else pids:
-            os.kill(pid, signal.SIGKILL)
+        os.kill(pids[0], signal.SIGKILL)
 
     def ended(self, *codes: int) -> None:
         """Wait for the end of the driver; check its code and that no process is left."""
@@ -134,7 +133,7 @@ def test_a_process_of_ray_is_killed_and_the_search_goes_on(search: Search, proce
     search.start()
     search.until(FIRST)
     driver = search.process.pid
-    search.kill(process, one=True)
+    search.kill(process)
     search.ended(0)
     search.check()
     assert search.said == ""
@@ -165,8 +164,7 @@ def test_everything_is_killed_at_once_again_and_again(search: Search) -> None:
     for _ in range(2):
         search.start("1", seconds=0.2)
         search.until(len(search.before) + 3)
-        for pid in search.marked.processes():
-            os.kill(pid, signal.SIGKILL)
+        search.marked.kill_all()
         search.ended(-signal.SIGKILL)
     search.start("serial", seconds=0.0)
     search.ended(0)
