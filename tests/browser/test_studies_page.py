@@ -244,6 +244,22 @@ def test_what_happens_before_the_stream_opens_is_told_too(visitor: BrowserContex
     kept.delete_study(study.id)
 
 
+def test_who_comes_back_is_not_told_what_the_list_was_read_after(visitor: BrowserContext, kept: Repository) -> None:
+    page = visitor.new_page()
+    page.goto("/?search=at-work")
+    rows(page).first.wait_for()
+    page.goto("/new")
+    made = create_study(kept, "while-away")
+    page.go_back()
+    rows(page).first.wait_for()
+    expect(page.get_by_text("live", exact=True)).to_be_visible()
+    running = kept.study("at-work")
+    kept.edit_study(running.id, running.revision, tags=("baseline", "seen"))
+    expect(row(page, "at-work")).to_contain_text("seen")  # and so has been whatever happened before
+    expect(page.get_by_role("button", name=re.compile("new stud"))).to_be_hidden()
+    kept.delete_study(made.id)
+
+
 def test_the_tabs_of_a_browser_share_one_stream(page: Page, visitor: BrowserContext, kept: Repository) -> None:
     expect(page.get_by_text("live", exact=True)).to_be_visible()
     other = visitor.new_page()

@@ -9,15 +9,20 @@ const RETRY_MS = 2_000; // after the browser has given up; as often as it tries 
 const LONG_MS = 30_000; // a tab that was asleep this long makes sure that its stream still lives
 const PATIENCE_MS = 5_000;
 
+// A page tells the newest event there was when it was made: the stream may open after its data were read.  A copy that
+// the browser kept, for its back button, tells of long ago: then its data are read again once the stream is open.
+const told = document.body.dataset.events;
+const isOldCopy = performance.getEntriesByType("navigation")[0]?.type === "back_forward";
+
 const listeners = new Set(); // {studyId, onEvent}
 const watchers = new Set();
 let connection = null; // {state, since, reason}; null before anything is known
-let last = startOf(document.body.dataset.events); // number of the newest event that is known in this tab
+let last = told === undefined || isOldCopy ? null : Number(told); // number of the newest event that is known in this tab
 let channel = null;
 let source = null; // of the leader
 let leaving = null; // gives the lock back
 let started = false;
-let gap = false; // whether the stream was away since the last resync
+let gap = isOldCopy; // whether the stream was away since the last resync
 let seenAt = 0;
 
 /** Calls `onEvent(EventDocument)` for each event of a study, of all studies where `studyId` is null, once and in order.
@@ -36,11 +41,6 @@ export function onConnection(fn) {
   watchers.add(fn);
   if (connection !== null) fn(connection);
   return () => watchers.delete(fn);
-}
-
-/** A page tells the newest event there was when it was made: the stream may open after its data were read. */
-function startOf(told) {
-  return told === undefined ? null : Number(told);
 }
 
 function start() {
@@ -84,7 +84,7 @@ function join() {
   });
   navigator.locks.request(NAME, { signal: abort.signal }, () => {
     // Whoever led before may have heard what was not handed on.
-    gap = connection !== null;
+    gap ||= connection !== null;
     open();
     return held;
   }).catch((error) => {
