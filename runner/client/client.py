@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from runner.client.connection import Connection, segment
+from runner.client.connection import KEY, Connection, segment
 from runner.client.finding import find_server
 from runner.client.handles import Study, pages, study_from
 from runner.errors import NotFound
@@ -74,7 +74,7 @@ class Client:
             checked = load_study(Path(spec))
         # What is not written is left to the server, whose defaults it will run with.
         body = {"spec": checked.model_dump(mode="json", exclude_unset=True)}
-        key = {"Idempotency-Key": uuid.uuid4().hex}
+        key = {KEY: uuid.uuid4().hex}
         return study_from(self._connection.call("POST", "/studies", body=body, headers=key).document, self._connection)
 
     def study(self, name_or_id: str) -> Study:

@@ -27,6 +27,7 @@ from runner.service.hosts import is_loopback
 
 API = "/api/v1"
 CONNECT_S = 5.0
+KEY = "Idempotency-Key"
 _ASKS_TO_COME_AGAIN = (429, 502, 503, 504)
 _TRANSIENT = (httpx2.NetworkError, httpx2.TimeoutException, httpx2.RemoteProtocolError, httpx2.ProxyError)
 
@@ -50,12 +51,14 @@ class Connection:
         retries: Retries | None = None,
         transport: httpx2.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
         self.server = server
         self.retries = retries or Retries()
-        self.sleep = sleep
+        self.sleep, self._clock = sleep, clock
         self.rng = rng or random.Random()
+        self._met = False  # whether somebody has ever listened there
         headers = {"User-Agent": f"supernaut/{version('supernaut')}", "Accept": "application/json"}
         if server.token is not None:
             headers["Authorization"] = f"Bearer {server.token}"
@@ -92,7 +95,9 @@ class Connection:
     ) -> Answer:
         """One call, tried again where that may help; `body` is sent as JSON.
 
-        Raises `ServerUnreachable` where nobody answers, and what `error_of` makes of a refusal.
+        Whoever gives up a call with an idempotency key cannot know whether it was heard, so a server that was there
+        once is waited for longer with it.  Raises `ServerUnreachable` where nobody answers, and what `error_of` makes
+        of a refusal.
         """
         sent = dict(headers or {})
         content = None
@@ -101,27 +106,30 @@ class Connection:
         request = self._http.build_request(
             method, API + path, params=_given(params or {}), content=content, headers=sent
         )
-        failures = 0
+        failures, began = 0, self._clock()
         while True:
             try:
                 response = self._http.send(request)
             except _TRANSIENT as error:
                 failures += 1
-                if failures >= self.retries.attempts:
+                self._met |= not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
+                if self.retries.over(failures, self._clock() - began, patient=KEY in sent and self._met):
                     raise self.unreachable(error, failures) from error
                 self.sleep(self.retries.pause_s(failures, self.rng))
                 continue
             except httpx2.HTTPError as error:
                 raise self.unreachable(error, failures + 1) from error
+            self._met = True
             if response.is_success:
                 document = None if response.status_code == 204 else self._document(response)
                 return Answer(document=document, headers=response.headers)
             problem = _problem(response)
             if method == "DELETE" and problem.status == 404 and failures:
                 return Answer(document=None, headers=response.headers)  # an earlier attempt was heard
-            if failures + 1 >= self.retries.attempts or not _passes(problem, response):
-                raise error_of(problem, self.server.url)
             failures += 1
+            over = self.retries.over(failures, self._clock() - began, patient=KEY in sent)
+            if over or not _passes(problem, response):
+                raise error_of(problem, self.server.url)
             self.sleep(self.retries.pause_s(failures, self.rng, _asked_s(response)))
 
     @contextmanager

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from runner.client.connection import Connection, segment
+from runner.client.connection import KEY, Connection, segment
 from runner.client.downloads import download
 from runner.client.events import Note, follow
 from runner.client.front import Front, front_from, left_out, whole_front
@@ -176,7 +176,7 @@ class Study:
         body: dict[str, Any] = {"kind": kind, "point": point}
         if formats is not None:
             body["formats"] = list(formats)
-        key = {"Idempotency-Key": uuid.uuid4().hex}
+        key = {KEY: uuid.uuid4().hex}
         answer = self._connection.call("POST", f"{self._path}/jobs", body=body, headers=key)
         return job_from(answer.document, self._connection)
 

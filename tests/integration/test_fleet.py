@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner.client import Client
+from runner.errors import ServerUnreachable
 from runner.store import open_repository
 from tests.postgres import running_cluster
 from tests.runner.parallel.processes import Marked
@@ -83,6 +84,14 @@ def cluster() -> Iterator[Cluster]:
         yield running
 
 
+def answers(client: Client) -> bool:
+    try:
+        client.studies()
+    except ServerUnreachable:
+        return False
+    return True
+
+
 def wait_until(what: str, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
@@ -127,12 +136,13 @@ def test_every_study_finishes_once_whatever_is_killed(cluster: Cluster, tmp_path
 
     try:
         wait_until("both servers are there", lambda: all((home / "token").exists() for home in homes))
-        raging = threading.Thread(target=rage)
-        raging.start()
         clients = [
             Client(f"http://127.0.0.1:{port}", (home / "token").read_text().strip())
             for home, port in zip(homes, ports, strict=True)
         ]
+        assert all(map(answers, clients))  # a client waits for a server that it has met
+        raging = threading.Thread(target=rage)
+        raging.start()
         names = [f"study-{index}" for index in range(STUDIES)]
         for index, name in enumerate(names):
             clients[index % SERVERS].submit({"name": name, **SPEC})
@@ -147,6 +157,7 @@ def test_every_study_finishes_once_whatever_is_killed(cluster: Cluster, tmp_path
             for name in names:
                 check_finished(repository, name)
             attempts = [repository.study(name).lease_attempt for name in names]
+        wait_until("the servers are there again", lambda: all(map(answers, clients)))
         assert {study.state for study in clients[0].studies()} == {"complete"}
         assert min(killed.values()) > 0, killed
         assert max(attempts) > 1, "nothing that was killed was at work"

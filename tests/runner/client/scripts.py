@@ -42,6 +42,7 @@ class Script:
             retries=Retries(**retries),
             transport=httpx2.MockTransport(self),
             sleep=self.pauses.append,
+            clock=lambda: sum(self.pauses),
             rng=random.Random(0),
         )
 

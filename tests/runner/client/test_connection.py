@@ -10,7 +10,7 @@ import pytest
 
 from runner.client.connection import segment
 from runner.client.handles import study_from
-from runner.errors import NotFound, Refused, ServerFault, ServerUnreachable, exit_code
+from runner.errors import Conflict, NotFound, Refused, ServerFault, ServerUnreachable, exit_code
 from tests.runner.client.scripts import TOKEN, Script, answer, job, problem, study
 
 GONE = httpx2.ConnectError("Connection refused")
@@ -70,6 +70,44 @@ def test_one_key_for_all_attempts_of_a_submission_and_another_for_the_next() -> 
     assert len({request.content for request in script.asked}) == 1
     one.start("export", "knee")
     assert script.asked[-1].headers["idempotency-key"] not in keys
+
+
+BUSY = problem(409, "The first request with this key is still being answered.", headers={"Retry-After": "1"})
+
+
+@pytest.mark.parametrize("failure", [CUT, SILENT, BUSY, problem(502)])
+def test_a_submission_that_may_have_been_heard_waits_until_the_server_is_started_again(
+    failure: Exception | httpx2.Response,
+) -> None:
+    script = Script(failure, *[GONE] * 20, BUSY, answer(job(), 202))
+    study_from(study(), script.connection()).start("export", "knee")
+    assert len({request.headers["idempotency-key"] for request in script.asked}) == 1
+    assert len(script.asked) == 23
+
+
+def test_a_submission_to_a_server_that_was_there_before_waits_for_it() -> None:
+    script = Script(answer(study()), *[GONE] * 20, answer(job(), 202))
+    study_from(study(), script.connection()).refresh().start("export", "knee")
+    assert len(script.asked) == 22
+
+
+@pytest.mark.parametrize(("failure", "error"), [(GONE, ServerUnreachable), (BUSY, Conflict)])
+def test_a_submission_is_given_up_at_last(failure: Exception | httpx2.Response, error: type[Exception]) -> None:
+    script = Script(CUT, failure)
+    with pytest.raises(error):
+        study_from(study(), script.connection(patience_s=90.0, longest_s=8.0)).start("export", "knee")
+    assert 90.0 <= sum(script.pauses) < 90.0 + 9.0
+
+
+def test_nobody_waits_long_for_a_server_that_was_never_there() -> None:
+    with pytest.raises(ServerUnreachable, match="tried 5 times"):
+        study_from(study(), Script(GONE).connection()).start("export", "knee")
+
+
+def test_nobody_waits_long_to_ask_what_can_be_asked_again() -> None:
+    one = study_from(study(), Script(answer(study()), GONE).connection()).refresh()
+    with pytest.raises(ServerUnreachable, match="tried 5 times"):
+        one.refresh()
 
 
 @pytest.mark.parametrize(
