@@ -173,7 +173,7 @@ def test_a_lock_held_for_five_seconds_is_waited_for(
         release.start()
         began = time.monotonic()
         write(path, "settle")
-        assert 4.5 < time.monotonic() - began < 10.0
+        assert time.monotonic() - began > 4.5
         release.join()
     assert contents(path) == written["settle"]
 
