@@ -98,23 +98,11 @@ def test_each_is_trained_alone_with_the_recipe_of_the_study(call: Call, home: Pa
 
 
 def test_killed_and_continued_says_the_same(call: Call, home: Path, trained: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runner.cli.main", *ASKED],
-        cwd=ROOT,
-        env=environment(home),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "alone, seed 2" in line:
-            break
-    process.stderr.readline()  # one training of this seed has ended, the next one began
-    process.kill()
-    process.communicate()
+    # Among the trainings with the second seed.
+    died = supernaut(home, *ASKED, SUPERNAUT_FAULT="record_evaluation.after_commit:10:kill")
+    assert died.returncode == -signal.SIGKILL, died.stderr
     before = [row for row in rows(home, "untimed") if row.fidelity.startswith("alone")]
-    assert 5 <= len(before) < 8
+    assert len(before) == 6
     code, out, err = call(*ASKED)
     assert code == 0, err
     assert [row for row in rows(home, "untimed") if row.fidelity.startswith("alone")][: len(before)] == before

@@ -5,6 +5,7 @@ Run like `runner.workers.child`.  Without torch it starts in half a second.
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import time
@@ -21,7 +22,7 @@ from runner.search.registry import create_algorithm
 from runner.store.patience import patiently
 from runner.store.records import NewEvaluation, NewReservation, ValueRecord
 from search_spaces import Architecture, SearchSpace
-from tests.runner.workers.tables import BUDGET, SPACE
+from tests.runner.workers.tables import BUDGET, SECONDS_VARIABLE, SPACE
 
 if TYPE_CHECKING:
     from runner.progress import Reporter, Stop
@@ -90,7 +91,7 @@ def key(architecture: Architecture) -> dict[str, Any]:
 
 def looked_up(architecture: Architecture) -> dict[str, float]:
     """A row of the table."""
-    time.sleep(0.05)
+    time.sleep(float(os.environ.get(SECONDS_VARIABLE, "0.05")))
     return {"error": 1.0 / (1 + architecture["a"]), "cost": float(architecture["a"] + architecture["b"])}
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from runner.store.records import JobClaim, StudyClaim
 
 BUDGET = 12
+SECONDS_VARIABLE = "TABLE_SECONDS"  # for one evaluation
 SPACE = {"a": Ordinal(*range(8)), "b": Ordinal(*range(8))}
 
 

@@ -73,7 +73,7 @@ def started(record: Record, code: str, log: Path, terms: Terms = TERMS) -> Attem
 
 
 def is_alive(pid: int) -> bool:
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError, FileNotFoundError):
         os.kill(pid, 0)
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     return False

@@ -13,7 +13,7 @@ from runner.settings import Home
 from runner.store import DatabaseTooNew, Repository, open_repository
 from runner.workers.attempt import Terms
 from runner.workers.supervisor import MOST_DEATHS, Supervisor
-from tests.runner.workers.tables import check_finished, table_command
+from tests.runner.workers.tables import SECONDS_VARIABLE, check_finished, table_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,13 +86,17 @@ def test_what_was_submitted_is_done_and_what_runs_in_the_foreground_is_left(home
 
 
 @pytest.mark.slow
-def test_a_study_that_people_stop_is_stopped_and_goes_on_when_they_want(home: Home, repository: Repository) -> None:
+def test_a_study_that_people_stop_is_stopped_and_goes_on_when_they_want(
+    home: Home, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SECONDS_VARIABLE, "1")  # so that it is not over before it is stopped
     study_id = submitted(repository, "stopped")
     with Working(home):
         wait_until(lambda: len(repository.evaluations(study_id)) >= 2)
         repository.set_desired_state(study_id, "stopped", by="ann")
         wait_until(lambda: state(repository, "stopped") == "interrupted")
         wait_until(lambda: repository.study(study_id).lease_owner is None)
+        monkeypatch.delenv(SECONDS_VARIABLE)
         repository.set_desired_state(study_id, "running", by="ann")
         wait_until(lambda: state(repository, "stopped") == "complete")
     check_finished(repository, "stopped")
@@ -140,13 +144,15 @@ def test_a_job_that_kills_its_workers_is_given_up(home: Home, repository: Reposi
 
 @pytest.mark.slow
 def test_a_worker_that_is_asked_to_end_leaves_a_study_that_the_next_one_finishes(
-    home: Home, repository: Repository
+    home: Home, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(SECONDS_VARIABLE, "1")
     study_id = submitted(repository, "handed-over")
     with Working(home):
         wait_until(lambda: len(repository.evaluations(study_id)) >= 2)
     assert state(repository, "handed-over") == "interrupted"
     assert repository.study(study_id).lease_owner is None
+    monkeypatch.delenv(SECONDS_VARIABLE)
     with Working(home):
         wait_until(lambda: state(repository, "handed-over") == "complete")
     check_finished(repository, "handed-over")
