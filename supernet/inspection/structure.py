@@ -164,7 +164,8 @@ def _about(report: AxisReport) -> list[Finding]:
                 "axes-do-not-nest",
                 name,
                 f"{axis} is split or joined in such a way that no layout of Supernaut gives its elements the same "
-                "meaning in all architectures; give what differs names of its own, or let only one factor vary.",
+                "meaning in all architectures; give what differs names of its own (what reads several tensors put "
+                "together: a layer for each, whose outputs are added), or let only one factor vary.",
             )
         ]
     if report.verdict == "wrong":

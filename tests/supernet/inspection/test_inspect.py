@@ -232,6 +232,38 @@ def test_the_words_say_where_and_what_to_do() -> None:
     assert "KeyError: 'no such width'" in found(Faults.build_failed)["build-failed"].message
 
 
+def test_branches_that_are_put_together_need_a_layer_each() -> None:
+    space = SearchSpace({"left": Ordinal(2, 3, 4), "right": Ordinal(2, 3, 4)})
+
+    class Branches(nn.Module):
+        def __init__(self, architecture: Architecture) -> None:
+            super().__init__()
+            self.left, self.right = (nn.Linear(5, int(architecture[name])) for name in ("left", "right"))
+
+    class Together(Branches):
+        def __init__(self, architecture: Architecture) -> None:
+            super().__init__(architecture)
+            self.head = nn.Linear(self.left.out_features + self.right.out_features, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = self.head(torch.cat([self.left(x), self.right(x)], dim=1))
+            return logits
+
+    class Apart(Branches):
+        def __init__(self, architecture: Architecture) -> None:
+            super().__init__(architecture)
+            self.of_left, self.of_right = (nn.Linear(side.out_features, 3) for side in (self.left, self.right))
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = self.of_left(self.left(x)) + self.of_right(self.right(x))
+            return logits
+
+    findings = found(Together, space=space)
+    assert set(findings) == {"axes-do-not-nest"}
+    assert "a layer for each, whose outputs are added" in findings["axes-do-not-nest"].message
+    assert found(Apart, space=space) == {}
+
+
 def test_declared_layouts() -> None:
     assert found(Faults.undeclared_packed, {"stem.*": Packed(2)}) == {}
     assert found(Faults.undeclared_packed, {"stem.*": Packed(4)})["wrong-layout"].where == "stem.weight"
