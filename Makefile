@@ -40,6 +40,7 @@ types: $(VENV)/installed-dev
 evidence: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.training_step
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.parallel
+	$(BIN)/python -m benchmarks.shared_cores
 	$(BIN)/python -m benchmarks.digits
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.store_pages

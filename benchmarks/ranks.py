@@ -47,8 +47,8 @@ STUDY = {
 }
 
 
-def seconds_a_step(plan: Plan, config: LoopConfig, reducer: Reducer, steps: int) -> float:
-    """The median over some steps of a training that is given up afterwards, before its first health check.
+def step_seconds(plan: Plan, config: LoopConfig, reducer: Reducer, steps: int) -> list[float]:
+    """Each of some steps of a training that is given up afterwards, before its first health check.
 
     Only the first process hears of steps, and only its answer counts.
     """
@@ -66,10 +66,7 @@ def seconds_a_step(plan: Plan, config: LoopConfig, reducer: Reducer, steps: int)
             watcher=Watcher(progress=progress, stop=lambda: len(times) > WARM_UP + steps),
             reducer=reducer,
         )
-    if reducer.rank > 0:
-        return 0.0
-    own = times[WARM_UP:]
-    return statistics.median(later - earlier for earlier, later in itertools.pairwise(own))
+    return [later - earlier for earlier, later in itertools.pairwise(times[WARM_UP:])]
 
 
 def rank_main(rank: int, folder: str, arguments: argparse.Namespace) -> None:
@@ -84,9 +81,11 @@ def rank_main(rank: int, folder: str, arguments: argparse.Namespace) -> None:
         for side in ("alone", "together") if repeat % 2 else ("together", "alone"):
             dist.barrier()
             if side == "together":
-                found[side] = seconds_a_step(plan, config, ProcessGroup(), arguments.steps)
+                times = step_seconds(plan, config, ProcessGroup(), arguments.steps)
             elif rank == 0:
-                found[side] = seconds_a_step(plan, config, Alone(), arguments.steps)
+                times = step_seconds(plan, config, Alone(), arguments.steps)
+            if rank == 0:
+                found[side] = statistics.median(times)
         rounds.append(found)
     if rank == 0:
         Path(folder, "rounds.json").write_text(json.dumps(rounds))

@@ -1,14 +1,27 @@
-"""What a process does once before hours of work: it keeps what it has got, from the collector and from the kernel."""
+"""What a process does once before hours of work: it heeds the quota of its container, and keeps what it has got."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import os
+
+from predictors.latency.device import affinity, usable_cores
 
 # <malloc.h> of glibc.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_AT_MOST = 1 << 30  # bytes, of one tensor and at the end of the heap
 _FEWER = 100  # collections of the middle generation for one of everything; Python's default is 10
+
+
+def heed_quota() -> None:
+    """Called by commands of ours before torch is loaded, which reads the variable then; what is set stays.
+
+    OpenMP takes a thread for each core that it sees, and does not know the quota of a container: where they are more
+    than may run, each waits for one that does not.
+    """
+    if usable_cores() < affinity():
+        os.environ.setdefault("OMP_NUM_THREADS", str(usable_cores()))
 
 
 def settle() -> None:

@@ -65,9 +65,14 @@ def this_device() -> Device:
     )
 
 
+def affinity() -> int:
+    """Logical cores on which this process may be put."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def usable_cores() -> int:
     """Logical cores that this process may keep busy: its affinity, and the quota of its container."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = affinity()
     try:
         quota, period = _QUOTA.read_text(encoding="utf-8").split()
         return max(1, min(cores, int(quota) // int(period)))

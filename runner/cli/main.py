@@ -31,6 +31,7 @@ from runner.cli import (
 )
 from runner.cli.common import fail
 from runner.errors import FAILED, INTERRUPTED, OK, UNEXPECTED, USAGE, exit_code
+from runner.process import heed_quota
 from runner.settings import Home
 
 app = typer.Typer(
@@ -78,6 +79,7 @@ for module in (
 
 def main() -> NoReturn:
     """Run a verb; end the process with its exit code."""
+    heed_quota()
     try:
         code = app(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

@@ -1,11 +1,14 @@
-"""What a process of ours gains by settling; each in a process of its own, because it cannot be undone."""
+"""What a process of ours gains by settling, and how many threads it takes."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import subprocess
 import sys
+import types
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +61,39 @@ def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(runner.process.gc, name, lambda *given: None)
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     runner.process.settle()
+
+
+@pytest.mark.parametrize(
+    ("given", "usable", "expected"),
+    [({}, 8, {}), ({}, 3, {"OMP_NUM_THREADS": "3"}), ({"OMP_NUM_THREADS": "5"}, 3, {"OMP_NUM_THREADS": "5"})],
+)
+def test_threads_are_no_more_than_the_quota_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], usable: int, expected: dict[str, str]
+) -> None:
+    monkeypatch.setattr(runner.process, "os", types.SimpleNamespace(environ=given))
+    monkeypatch.setattr(runner.process, "affinity", lambda: 8)
+    monkeypatch.setattr(runner.process, "usable_cores", lambda: usable)
+    runner.process.heed_quota()
+    assert given == expected
+
+
+def test_torch_takes_as_many_threads_as_the_quota_of_a_command_allows(tmp_path: Path) -> None:
+    """As `supernaut` begins, in a container with one core."""
+    (tmp_path / "cpu.max").write_text("100000 100000")
+    script = f"""
+import sys
+from pathlib import Path
+from predictors.latency import device
+device._QUOTA = Path({str(tmp_path / "cpu.max")!r})
+from runner.cli import main
+main.app = lambda **_: None
+assert "torch" not in sys.modules
+try:
+    main.main()
+except SystemExit:
+    import torch
+    print(torch.get_num_threads())
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, env=environment)
+    assert done.stdout == "1\n"

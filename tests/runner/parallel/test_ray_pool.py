@@ -110,7 +110,7 @@ def test_a_time_limit_ends_the_evaluation_and_not_the_others(action: str) -> Non
         late = collected(pool)
         assert late.failure is not None
         assert (late.architecture, late.failure.kind) == (named(action), "time_limit")
-        assert late.failure.message == "it took longer than 3 s and was ended"
+        assert late.failure.message == "it took longer than 3.0 s and was ended"
         assert 3.0 <= late.seconds < 30.0
         assert time.monotonic() - began < 60.0
         pool.submit(named("return"), 1)
