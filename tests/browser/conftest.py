@@ -45,7 +45,7 @@ class Watched:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=60_000)  # a machine that does much else is no failure
+    expect.set_options(timeout=20_000)  # a machine that does much else is no failure
     with sync_playwright() as playwright:
         browser = launched(playwright)
         yield browser
@@ -103,7 +103,7 @@ def stranger(browser: Browser, address: str, look: tuple[str, int]) -> Iterator[
         color_scheme=scheme,  # type: ignore[arg-type]
         viewport={"width": width, "height": 800},
     )
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(20_000)
     context.add_init_script(REPORT)
     yield context
     context.close()

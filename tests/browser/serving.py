@@ -62,7 +62,7 @@ def signed_in(
         color_scheme=scheme,  # type: ignore[arg-type]
         viewport={"width": width, "height": 900},
     )
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(20_000)
     context.add_init_script(REPORT)
     port = address.rpartition(":")[2]
     context.add_cookies(

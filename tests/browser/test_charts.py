@@ -33,7 +33,7 @@ async ({ count, options = {}, more = {}, mostDrawn }) => {
 def charts(browser: Browser) -> Iterator[BrowserContext]:
     """A browser that holds nothing but the static files."""
     context = browser.new_context(viewport={"width": 1000, "height": 800}, has_touch=True)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(10_000)
     context.add_init_script(REPORT)
     serve_charts(context)
     yield context

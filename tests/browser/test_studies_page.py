@@ -298,7 +298,7 @@ def test_a_lost_server_is_told_and_what_happened_meanwhile_is_shown(browser: Bro
             expect(row(page, "goes-on")).to_contain_text("running")
             repository.transition_study(study.id, "running", "failed", "nobody was watching")
             with serving(path, int(address.rpartition(":")[2])):
-                expect(banner).to_be_hidden(timeout=60_000)
+                expect(banner).to_be_hidden(timeout=15_000)
                 expect(row(page, "goes-on")).to_contain_text("nobody was watching")
                 assert page.evaluate("window.loadedOnce")
                 assert listeners(page) == 1
@@ -320,5 +320,5 @@ def test_a_server_lost_before_the_first_answer_is_waited_for(browser: Browser, t
             expect(page.get_by_text("not connected", exact=True)).to_be_visible()
             page.unroute(lists)
             with serving(path, int(address.rpartition(":")[2])):
-                expect(row(page, "not-yet-read")).to_be_visible(timeout=60_000)
+                expect(row(page, "not-yet-read")).to_be_visible(timeout=15_000)
                 expect(page.get_by_role("alert")).to_have_count(0)

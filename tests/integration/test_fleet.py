@@ -165,4 +165,4 @@ def test_every_study_finishes_once_whatever_is_killed(cluster: Cluster, tmp_path
         calm.set()
         workers.close(signal.SIGTERM)
         servers.close(signal.SIGTERM)
-    marked.check_none_left()
+    marked.check_none_left(60)

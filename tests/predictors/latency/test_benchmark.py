@@ -244,7 +244,7 @@ def ended(pid: int) -> bool:
 
 
 def wait_for_end(pid: int) -> bool:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         if ended(pid):
             return True

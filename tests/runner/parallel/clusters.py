@@ -28,7 +28,7 @@ class Cluster:
         self._started: list[subprocess.Popen[bytes]] = []
         self.head = self._start("head", "--head", "--port=0", "--include-dashboard=false", "--no-monitor")
         written = folder / "head" / "ray_current_cluster"
-        wait_until(lambda: written.exists() and written.read_text(), 120.0, lambda: self._said("head"))
+        wait_until(lambda: written.exists() and written.read_text(), 60.0, lambda: self._said("head"))
         self.address = written.read_text(encoding="utf-8")
         self.marked.processes()
 
@@ -43,7 +43,7 @@ class Cluster:
 
     def add_node(self) -> subprocess.Popen[bytes]:
         node = self._start("node", f"--address={self.address}")
-        wait_until(lambda: "Ray runtime started" in self._said("node"), 120.0, lambda: self._said("node"))
+        wait_until(lambda: "Ray runtime started" in self._said("node"), 60.0, lambda: self._said("node"))
         self.marked.processes()
         return node
 

@@ -56,7 +56,7 @@ def behave(architecture: Architecture) -> Any:
         "raise-unpickled": lambda: _raise(Unpickled(1, 2)),
         "memory": lambda: np.zeros(2**50),
         "memory-by-name": lambda: _raise(OutOfMemoryError("device is full")),
-        "sleep": lambda: time.sleep(300.0),
+        "sleep": lambda: time.sleep(30.0),
         "hold": lambda: re.match(r"(a+)+$", "a" * 64 + "b"),  # keeps the interpreter's lock for ever
         "exit": lambda: _raise(SystemExit(3)),
         "die": lambda: os.kill(os.getpid(), signal.SIGKILL),

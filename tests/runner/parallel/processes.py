@@ -56,7 +56,7 @@ class Marked:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def check_none_left(self, seconds: float = 60.0) -> None:
+    def check_none_left(self, seconds: float = 10.0) -> None:
         """Fail if any is left after a while."""
         wait_until(lambda: not self.processes(), seconds, lambda: f"left over: {self.processes()}")
 

@@ -52,7 +52,7 @@ class SmallTraining:
         def step(batch: Any) -> torch.Tensor:
             time.sleep(self.pause_s)
             if batch.step == self.waits_after:
-                wait_until(watcher.stop, 240.0, lambda: "the training was never asked to stop")
+                wait_until(watcher.stop, 60.0, lambda: "the training was never asked to stop")
             total = torch.nn.functional.cross_entropy(module(batch.inputs), batch.targets)
             batch.backward(total)
             return total.detach() * (float("nan") if last and batch.step == self.fail_at else 1.0)

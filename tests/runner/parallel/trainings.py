@@ -68,7 +68,7 @@ class DigitsTraining:
         def health(point: HealthPoint) -> None:
             trial.report(point.step, point.values)
             if point.step == self.waits_after:
-                wait_until(trial.stop, 240.0, lambda: f"trial {index} was never asked to stop")
+                wait_until(trial.stop, 60.0, lambda: f"trial {index} was never asked to stop")
 
         config = LoopConfig(
             steps=STEPS,

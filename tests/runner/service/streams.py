@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-PATIENCE_S = 120.0
+PATIENCE_S = 30.0
 
 
 @dataclass

@@ -57,16 +57,16 @@ def test_it_answers_until_ctrl_c_and_leaves_only_what_is_private(tmp_path: Path)
     home = tmp_path / "home"
     with serving(home, "--port", "0") as (process, address, link):
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"{address}/", timeout=60)
+            urllib.request.urlopen(f"{address}/", timeout=10)
         assert refused.value.code == 401
         refused.value.close()
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
-        with browser.open(link, timeout=60) as answer:
+        with browser.open(link, timeout=10) as answer:
             assert b"/static/pages/studies.js" in answer.read()
             assert "server" not in {name.lower() for name in answer.headers}
         fresh = subprocess.run(command(home, "open"), capture_output=True, text=True, check=True)
         with urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar())).open(
-            fresh.stdout.strip(), timeout=60
+            fresh.stdout.strip(), timeout=10
         ) as answer:
             assert answer.status == 200
         found = json.loads((home / "server.json").read_text(encoding="utf-8"))
@@ -75,11 +75,11 @@ def test_it_answers_until_ctrl_c_and_leaves_only_what_is_private(tmp_path: Path)
         assert mode(home) == 0o700
         token = (home / "token").read_text(encoding="ascii").strip()
         listening = urllib.request.Request(f"{address}/api/v1/events", headers={"Authorization": f"Bearer {token}"})
-        with urllib.request.urlopen(listening, timeout=60) as stream:
+        with urllib.request.urlopen(listening, timeout=10) as stream:
             assert stream.readline().startswith(b"retry:")
             process.send_signal(signal.SIGINT)
             stream.read()
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=20)
         assert (process.returncode, err) == (0, "")
         assert out.strip().endswith("stopped")
     assert not (home / "server.json").exists()
@@ -175,7 +175,7 @@ def test_a_worker_that_is_killed_is_followed_by_another_one(capsys: pytest.Captu
     worker = OwnWorker([sys.executable, "-S", "-c", "import time; time.sleep(60)"], pause_s=0.01)
     first = worker._process
     first.kill()
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 30
     while worker._process is first:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -89,7 +89,7 @@ def test_either_answers_for_the_other_and_waits_for_a_database_that_comes_back(
         finally:
             cluster.start()
         for client in (one, two):
-            for _ in range(600):
+            for _ in range(100):
                 answer = client.get(STUDIES)
                 if answer.status_code == 200:
                     break

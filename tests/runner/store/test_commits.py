@@ -173,7 +173,7 @@ def test_a_lock_held_for_five_seconds_is_waited_for(
         release.start()
         began = time.monotonic()
         write(path, "settle")
-        assert time.monotonic() - began > 4.5
+        assert 4.5 < time.monotonic() - began < 10.0
         release.join()
     assert contents(path) == written["settle"]
 

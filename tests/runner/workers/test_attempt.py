@@ -66,7 +66,7 @@ def a_claim() -> StudyClaim:
 
 def started(record: Record, code: str, log: Path, terms: Terms = TERMS) -> Attempt:
     attempt = Attempt(record, a_claim(), [sys.executable, "-c", code], log, terms)  # type: ignore[arg-type]
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 60
     while "up" in code and "up" not in log.read_text() and time.monotonic() < deadline:
         time.sleep(0.01)
     return attempt
@@ -122,7 +122,7 @@ def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
     code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid)"
     attempt = started(Record(), code, tmp_path / "log")
     assert attempt.see_through(lambda: False) == ("ended", 0)
-    pid, deadline = int((tmp_path / "log").read_text()), time.monotonic() + 120
+    pid, deadline = int((tmp_path / "log").read_text()), time.monotonic() + 20
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not is_alive(pid)
@@ -139,7 +139,7 @@ started(Record(), "import os; print('up', flush=True); os.read(0, 1); print('orp
 os.kill(os.getpid(), 9)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == -9
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 30
     while "orphan" not in log.read_text() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert log.read_text() == "up\norphan\n"
